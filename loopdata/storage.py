@@ -1,0 +1,190 @@
+"""Folders behind fsspec URLs: a local path, `s3://…`, `memory://…`. Every byte of a run goes through here.
+
+Enters: names below one folder. Leaves: bytes, streams, and for each written file its size and SHA-256. A file written by
+`write_atomic` is there whole or not at all: by rename on a local disk, by the one PUT on an object store. A write that
+the storage refuses (no space, no permission) is a RunError that names the file. Limit: `create` is for files that
+nobody reads before a manifest names them; it may leave a part of one behind.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from loopdata.errors import RunError
+
+
+@dataclass(frozen=True)
+class File:
+    """A file below a folder: its name, size in bytes, and seconds since it was written."""
+
+    name: str
+    num_bytes: int
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: name below the folder, size in bytes, SHA-256 in hexadecimal."""
+
+    name: str
+    num_bytes: int
+    sha256: str
+
+
+class HashingWriter:
+    """A write-only stream that counts and hashes what passes."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._state = hashlib.sha256()
+        self.num_bytes = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self._stream.write(view)
+        self._state.update(view)
+        self.num_bytes += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self.num_bytes
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Leave the stream open: the folder that opened it closes it."""
+
+    def hexdigest(self) -> str:
+        return self._state.hexdigest()
+
+
+class Folder:
+    """One folder, local or remote. It travels to workers by its URL."""
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        self.url = os.fspath(url).rstrip("/") or "/"
+
+    def __reduce__(self) -> tuple[type["Folder"], tuple[str]]:
+        return Folder, (self.url,)
+
+    def __repr__(self) -> str:
+        return f"Folder({self.url!r})"
+
+    @cached_property
+    def _place(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        fs, root = fsspec.core.url_to_fs(self.url)
+        return fs, root.rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self._place[0], LocalFileSystem)
+
+    def path(self, name: str = "") -> str:
+        """The path that the file system itself uses for `name`."""
+        root = self._place[1]
+        return f"{root}/{name}" if name else root
+
+    def local(self, name: str = "") -> Path:
+        """`name` as a local path; RunError where the folder is remote."""
+        if not self.is_local:
+            raise RunError(f"{self.url} is not on a local disk", "copy it to one first")
+        return Path(self.path(name))
+
+    def child(self, name: str) -> "Folder":
+        return Folder(f"{self.url}/{name}")
+
+    def exists(self, name: str) -> bool:
+        return bool(self._place[0].exists(self.path(name)))
+
+    def read(self, name: str) -> bytes:
+        return bytes(self._place[0].cat_file(self.path(name)))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading; it can seek."""
+        stream: IO[bytes] = self._place[0].open(self.path(name), "rb")
+        return stream
+
+    @contextlib.contextmanager
+    def create(self, name: str) -> Iterator[HashingWriter]:
+        """A stream that counts and hashes. After an exception the file may be there in part: no manifest names it."""
+        with refused_writes(f"{self.url}/{name}"):
+            fs = self._place[0]
+            fs.makedirs(fs._parent(self.path(name)), exist_ok=True)
+            with fs.open(self.path(name), "wb") as stream:
+                yield HashingWriter(stream)
+
+    def write_atomic(self, name: str, data: bytes) -> Written:
+        """Write a file that is there whole or not at all."""
+        fs, path = self._place[0], self.path(name)
+        with refused_writes(f"{self.url}/{name}"):
+            fs.makedirs(fs._parent(path), exist_ok=True)
+            if self.is_local:
+                _replace(path, data)
+            else:
+                fs.pipe_file(path, data)
+        return Written(name, len(data), hashlib.sha256(data).hexdigest())
+
+    def files(self) -> list[File]:
+        """Every file below the folder, sorted by name; none where the folder does not exist."""
+        fs, root = self._place
+        with contextlib.suppress(FileNotFoundError):
+            fs.invalidate_cache(root)
+            found = fs.find(root, detail=True)
+            return [_file(root, path, info) for path, info in sorted(found.items())]
+        return []
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            self._place[0].rm_file(self.path(name))
+
+
+def _file(root: str, path: str, info: dict[str, Any]) -> File:
+    modified = info.get("mtime") or info.get("LastModified") or info.get("created") or 0.0
+    seconds = modified.timestamp() if isinstance(modified, datetime) else float(modified)
+    return File(path[len(root) :].lstrip("/"), int(info.get("size") or 0), max(0.0, time.time() - seconds))
+
+
+def _replace(path: str, data: bytes) -> None:
+    """Write beside the target, then rename over it."""
+    beside = Path(f"{path}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def refused_writes(where: str) -> Iterator[None]:
+    """Turn an OSError of a write into a RunError that names the file and the cause."""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or str(error) or type(error).__name__
+        raise RunError(
+            f"the storage refused to write {where}: {cause}", "mend that and run again; what is committed is kept"
+        ) from error
