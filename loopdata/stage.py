@@ -197,7 +197,7 @@ class Source(ABC):
 
     @abstractmethod
     def inputs(self) -> list[Input]:
-        """Every input, sorted by name. ConfigError for a path that is not there, SourceError for one without content."""
+        """Every input, sorted by name. ConfigError for a path that is not there, SourceError for an empty one."""
 
     @abstractmethod
     def read(self, item: Input) -> Iterator[Batch]:
