@@ -25,7 +25,7 @@ READ_ROWS = 65_536
 
 @dataclass(frozen=True)
 class Part:
-    """Row groups `first` … `first + groups - 1` of a file; bytes as in memory; digest of the rows."""
+    """Row groups `first` … `first + groups - 1` of a file (all where `groups` is -1); bytes in memory; digest."""
 
     output: Output
     first: int
@@ -72,6 +72,12 @@ def part(manifest: Manifest, label: str, name: str) -> Part | None:
     return Part(manifest.output(label), *found) if found else None
 
 
+def whole(manifest: Manifest, label: str) -> Part:
+    """All rows that a unit wrote."""
+    output = manifest.output(label)
+    return Part(output, 0, -1, output.rows or 0, output.num_bytes, output.sha256)
+
+
 def table_digest(table: pa.Table) -> str:
     """SHA-256 of the rows in Arrow's stream format."""
     sink = pa.BufferOutputStream()
@@ -83,7 +89,8 @@ def table_digest(table: pa.Table) -> str:
 def read_part(folder: Folder, wanted: Part) -> Iterator[pa.Table]:
     """The rows of a part in batches of READ_ROWS."""
     with open_table(folder, wanted.output) as parquet:
-        groups = list(range(wanted.first, wanted.first + wanted.groups))
+        stop = parquet.num_row_groups if wanted.groups < 0 else wanted.first + wanted.groups
+        groups = list(range(wanted.first, stop))
         for batch in parquet.iter_batches(batch_size=READ_ROWS, row_groups=groups, use_threads=False):
             yield pa.Table.from_batches([batch])
 

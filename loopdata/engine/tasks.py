@@ -189,7 +189,8 @@ class Reduce:
 
     def _write(self, writer: Any, rows: pa.Table) -> dict[str, list[object]]:
         if "unit" not in self.round.gives.names:
-            return {"all": write_part(writer, rows)} if rows.num_rows else {}
+            writer.write(rows)
+            return {}
         rows = rows.sort_by([(name, "ascending") for name in ("unit", *rows.column_names) if name])
         units = rows["unit"].to_pylist()
         starts = [at for at in range(len(units)) if at == 0 or units[at] != units[at - 1]]
