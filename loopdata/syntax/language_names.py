@@ -91,7 +91,7 @@ RPM Spec: spec
 Racket: rkt rktl rktd | | racket
 Raku: raku rakumod p6 pm6 pl6 | | raku perl6 rakudo
 Roff: 1 2 3 4 5 6 7 8 9 man roff mdoc 1m 3x
-Ruby: rb rake gemspec ru podspec jbuilder rbi | Gemfile Rakefile Guardfile Podfile Vagrantfile Capfile Brewfile | ruby jruby macruby rake
+Ruby: rb rake gemspec ru podspec jbuilder rbi | Gemfile Rakefile Guardfile Podfile Vagrantfile | ruby jruby rake
 Rust: rs rs.in | | rust-script
 SCSS: scss
 SMT: smt smt2 z3 | | z3 cvc4 boolector mathsat5 opensmt yices verit
