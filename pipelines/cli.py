@@ -150,7 +150,7 @@ def train(config: Config, sets: Sets = None) -> None:
     """
     from model.train import main as train_main
 
-    train_main([config, *(part for item in sets or [] for part in ("--set", item))])
+    raise typer.Exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:

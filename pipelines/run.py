@@ -16,7 +16,7 @@ from rich.console import Console
 
 from loopdata.engine.driver import Driver, Runner
 from loopdata.engine.inline_runner import InlineRunner
-from loopdata.engine.ledger import sweep
+from loopdata.engine.ledger import Ledger, sweep
 from loopdata.engine.lock import locked
 from loopdata.engine.progress import Progress
 from loopdata.engine.threads import pin_threads
@@ -45,13 +45,14 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
     folder = Folder(file.run)
     with locked(folder):
         _describe(folder, file, choice)
+        sweep(folder, Ledger())
         runner = _runner(file, choice)
         driver = Driver(folder, runner, Progress(console), file.failures)
         try:
             dataset = build_dataset(file, driver)
         finally:
             runner.close()
-        arms = train_arms(file, folder, dataset, console)
+        arms = train_arms(file.arms, folder, dataset, console)
         driver.finish()
         sweep(folder, driver.ledger)
         return summarise(file, driver, dataset, arms)

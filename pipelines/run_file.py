@@ -25,6 +25,7 @@ from loopdata.sources.files import Files
 from loopdata.sources.git import Git
 from loopdata.sources.split import Splitter
 from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
+from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
 STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup)}
@@ -114,7 +115,7 @@ class RunFile:
     builders: tuple[Builder, ...]
     tokens: TokensSection | None
     mixture: MixtureSection | None
-    train: dict[str, Any] | None
+    arms: dict[str, dict[str, Any]]
     failures: Failures
     limits: LimitsSection
 
@@ -139,8 +140,9 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_names([step.label for step in corpus], "corpus")
     _check_columns(corpus, builders)
     _check_sections(file)
+    arms = read_arms(file.train, seed.init)
     return RunFile(
-        data,
+        _repeatable(data, arms),
         file.run,
         seed,
         file.sample,
@@ -150,10 +152,25 @@ def resolve(data: dict[str, Any]) -> RunFile:
         builders,
         file.tokens,
         file.mixture,
-        file.train,
+        arms,
         Failures(file.failures.max_documents, file.failures.max_share),
         file.limits,
     )
+
+
+def _repeatable(data: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The mapping as it stays in the run folder: local paths whole, model files read in."""
+    sources = {name: _whole_path(entry) for name, entry in data["sources"].items()}
+    result = data | {"run": _whole(data["run"]), "sources": sources}
+    return result | {"train": {"arms": arms}} if arms else result
+
+
+def _whole_path(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {"path": _whole(entry["path"])} if isinstance(entry.get("path"), str) else entry
+
+
+def _whole(path: str) -> str:
+    return path if "://" in path else str(Path(path).resolve())
 
 
 def dump(data: dict[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from loopdata.engine import chain
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.exchange import Part, read_part, read_sorted, write_part, write_partitions
-from loopdata.engine.tables import read_tables
+from loopdata.engine.tables import TableWriter, read_tables
 from loopdata.engine.unit import Output
 from loopdata.errors import StageError
 from loopdata.schema import FATE, LOCATION, cast, document_schema, source_schema
@@ -69,8 +69,20 @@ class Ingest:
                     chain.settle(count, table, batch.fates, born=0)
                     yield from chain.recut(table)
 
-            for table in chain.Chain(self.stages, columns, attempt, fates).flow(batches()):
-                documents.write(table)
+            _keep(attempt, documents, chain.Chain(self.stages, columns, attempt, fates).flow(batches()))
+
+
+def _keep(attempt: Attempt, documents: TableWriter, tables: Iterator[pa.Table]) -> None:
+    """Write the documents that remain, and note how many of them, with how many bytes, are in each split and use."""
+    sums: dict[str, list[int]] = {}
+    for table in tables:
+        documents.write(table)
+        grouped = table.group_by(["split", "use"]).aggregate([("num_bytes", "count"), ("num_bytes", "sum")])
+        for row in grouped.to_pylist():
+            total = sums.setdefault(f"{row['split']}.{row['use']}", [0, 0])
+            total[0] += row["num_bytes_count"]
+            total[1] += row["num_bytes_sum"]
+    attempt.figures["documents"] = sums
 
 
 class Judge(Stage):
@@ -110,8 +122,7 @@ class Segment:
             attempt.table("fates", FATE) as fates,
         ):
             before = (table for whole in read_tables(attempt.folder, self.documents) for table in chain.recut(whole))
-            for table in chain.Chain(stages, self.columns, attempt, fates).flow(before):
-                documents.write(table)
+            _keep(attempt, documents, chain.Chain(stages, self.columns, attempt, fates).flow(before))
 
 
 @dataclass(frozen=True)
