@@ -8,11 +8,9 @@ training process; a mapped file gives them faster than a CPU or one GPU trains o
 Legend: B sequences, T positions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,45 +19,9 @@ from torch import Tensor
 
 from kernels.documents import Documents
 from loopdata.errors import ShardError
-from loopdata.tokens.shards import Dataset
+from loopdata.tokens.shards import Dataset, Sequence
 
 IGNORED = -100
-
-
-class TokenSequence(Protocol):
-    """What a dataset gives for one entry of a packing."""
-
-    tokens: NDArray[np.int32]
-    bounds: NDArray[np.int32]
-    loss: NDArray[np.bool_]
-    languages: NDArray[np.int32]
-    category: str
-    samples: list[str]
-
-
-class PackingInfo(Protocol):
-    """A packing index of a dataset: sequences of one category and split."""
-
-    category: str
-    split: str
-    num_sequences: int
-
-
-class TokenDataset(Protocol):
-    """What the model asks of a dataset; `loopdata.tokens.shards.Dataset` is one."""
-
-    length: int
-    vocab_size: int
-    tokenizer: str
-    token_bytes: NDArray[np.int32]
-    end_of_text: int
-    languages: list[str]
-    categories: list[str]
-    order: NDArray[np.void]
-
-    @property
-    def packings(self) -> Sequence[PackingInfo]: ...
-    def sequence(self, packing: int, index: int) -> TokenSequence: ...
 
 
 @dataclass(frozen=True)
@@ -70,9 +32,17 @@ class Batch:
     targets_BT: Tensor
     ids_BT: Tensor
     languages_BT: Tensor
-    categories: list[str]
-    samples: list[list[str]]
-    num_tokens: int
+    sequences: list[Sequence]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens without padding."""
+        return sum(len(sequence.tokens) for sequence in self.sequences)
+
+    @property
+    def samples(self) -> list[str]:
+        """Ids of the samples that lie in the batch."""
+        return [sample for sequence in self.sequences for sample in sequence.samples]
 
     @property
     def num_targets(self) -> int:
@@ -84,13 +54,7 @@ class Batch:
         return tokens_BT, targets_BT, Documents.of(self.ids_BT.to(device))
 
 
-def open_dataset(folder: str | Path) -> TokenDataset:
-    """The dataset in a folder. ShardError when there is none or it is broken."""
-    dataset: TokenDataset = Dataset.open(folder)
-    return dataset
-
-
-def collate(sequences: list[TokenSequence], length: int, padding: int) -> Batch:
+def collate(sequences: list[Sequence], length: int, padding: int) -> Batch:
     """One batch of `sequences`; padding is a document of its own."""
     shape = (len(sequences), length)
     tokens_BT = np.full(shape, padding, dtype=np.int64)
@@ -106,12 +70,11 @@ def collate(sequences: list[TokenSequence], length: int, padding: int) -> Batch:
         ids_BT[row, :size] = np.repeat(np.arange(len(pieces)), pieces)
         ids_BT[row, size:] = len(pieces)
         languages_BT[row, :size] = np.repeat(sequence.languages, pieces)
-    tensors = (torch.from_numpy(a) for a in (tokens_BT, targets_BT, ids_BT, languages_BT))
-    categories, samples = [s.category for s in sequences], [list(s.samples) for s in sequences]
-    return Batch(*tensors, categories, samples, sum(len(s.tokens) for s in sequences))
+    as_tensor = torch.from_numpy
+    return Batch(as_tensor(tokens_BT), as_tensor(targets_BT), as_tensor(ids_BT), as_tensor(languages_BT), sequences)
 
 
-def _targets(sequence: TokenSequence) -> NDArray[np.int64]:
+def _targets(sequence: Sequence) -> NDArray[np.int64]:
     """The next token at each position but the last, IGNORED where it carries no loss or begins a piece."""
     wanted = np.asarray(sequence.loss, dtype=bool).copy()
     wanted[sequence.bounds[:-1]] = False
@@ -123,7 +86,7 @@ def _targets(sequence: TokenSequence) -> NDArray[np.int64]:
 class TrainingOrder:
     """The endless order of training sequences: position n is entry n mod size of pass n div size."""
 
-    dataset: TokenDataset
+    dataset: Dataset
     seed: int | None
 
     def __post_init__(self) -> None:
@@ -153,7 +116,7 @@ class TrainingOrder:
         return remembered[1]
 
 
-def held_out(dataset: TokenDataset, limit: int | None) -> list[tuple[int, int]]:
+def held_out(dataset: Dataset, limit: int | None) -> list[tuple[int, int]]:
     """(packing, sequence) of the held-out split, at most `limit`: the packings take turns, so that each is there."""
     packings = [
         [(number, index) for index in range(packing.num_sequences)]
@@ -164,7 +127,7 @@ def held_out(dataset: TokenDataset, limit: int | None) -> list[tuple[int, int]]:
     return turns if limit is None else turns[:limit]
 
 
-def held_out_batches(dataset: TokenDataset, limit: int | None, sequences: int) -> Iterator[Batch]:
+def held_out_batches(dataset: Dataset, limit: int | None, sequences: int) -> Iterator[Batch]:
     """The held-out split in batches."""
     chosen = held_out(dataset, limit)
     for begin in range(0, len(chosen), sequences):

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model.data import IGNORED, Batch, TokenDataset
+from loopdata.tokens.shards import Dataset
+from model.data import IGNORED, Batch
 from model.looped import LoopedTransformer
 from model.loss import nats_each
 
@@ -60,14 +61,14 @@ class Evaluation:
 
 def evaluate(
     model: LoopedTransformer,
-    dataset: TokenDataset,
+    dataset: Dataset,
     batches: Iterable[Batch],
     device: torch.device,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Bits per byte of `batches`, in the caller's autocast. `check` is called between batches and may raise."""
     evaluation = Evaluation()
-    bytes_V = torch.from_numpy(dataset.token_bytes).long()
+    bytes_V = torch.tensor(dataset.token_bytes, dtype=torch.int64)
     with torch.no_grad():
         for batch in batches:
             check()
@@ -79,13 +80,13 @@ def evaluate(
     return evaluation
 
 
-def _tally(evaluation: Evaluation, dataset: TokenDataset, batch: Batch, nats_N: Tensor, bytes_V: Tensor) -> None:
+def _tally(evaluation: Evaluation, dataset: Dataset, batch: Batch, nats_N: Tensor, bytes_V: Tensor) -> None:
     rows_N, columns_N = (batch.targets_BT != IGNORED).nonzero(as_tuple=True)
     bytes_N = bytes_V[batch.targets_BT[rows_N, columns_N]]
     languages_N = batch.languages_BT[rows_N, columns_N]
     evaluation.overall.add(nats_N, bytes_N)
-    for row, category in enumerate(batch.categories):
-        evaluation.by_category[category].add(nats_N[rows_N == row], bytes_N[rows_N == row])
-    for language in languages_N.unique().tolist():
+    for row, sequence in enumerate(batch.sequences):
+        evaluation.by_category[sequence.category].add(nats_N[rows_N == row], bytes_N[rows_N == row])
+    for language in sorted(set(languages_N.tolist())):
         mine_N = languages_N == language
         evaluation.by_language[dataset.languages[language]].add(nats_N[mine_N], bytes_N[mine_N])

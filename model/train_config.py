@@ -77,7 +77,7 @@ class TrainConfig:
 
 
 # What may differ between the parts of one training: where and how fast it runs, not what it computes.
-_FREE = ("data", "out", "model", "loops", "checkpoint_every", "keep", "device", "dtype", "threads")
+_FREE = ("data", "out", "model", "loops", "checkpoint_every", "keep", "device", "threads")
 
 
 def load_train_config(source: str | Path | Mapping[str, Any]) -> TrainConfig:
