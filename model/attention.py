@@ -1,0 +1,74 @@
+"""Attention of one block, for every loop: plain causal in the first, gated global and local in the later ones.
+
+Enters: the normed residual, rotations, documents, and from the second loop on the keys and values that the same block
+left in the first. Leaves: what is added to the residual, and the first loop's keys and values. Equations 2–5 of
+LoopCoder; weights are the same in all loops, the gate acts from the second on. Limit: no cache for generation.
+
+Legend: B batch, T positions, D width, H query heads, G key heads, d head dimension, x gate width (1 or d).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from kernels.documents import Documents
+from kernels.gated_attention import causal_attention, gated_attention
+from model.config import ModelConfig
+from model.layers import rotate
+
+KeysValues = tuple[Tensor, Tensor]
+Rotation = tuple[Tensor, Tensor]
+
+
+class Gate(nn.Module):
+    """The logit of g in eq. 4, [B, T, H, x]: from each head's query, or from the normed residual."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.from_query = config.gate_input == "query"
+        width = 1 if config.gate_per == "head" else config.head_dim
+        inputs = config.head_dim if self.from_query else config.dim
+        self.weight = nn.Parameter(torch.zeros(config.heads, inputs, width))
+        self.bias = nn.Parameter(torch.zeros(config.heads, width))
+
+    def forward(self, q_BTHd: Tensor, x_BTD: Tensor) -> Tensor:
+        if self.from_query:
+            return torch.einsum("bthd,hdx->bthx", q_BTHd, self.weight.to(q_BTHd.dtype)) + self.bias
+        return torch.einsum("btd,hdx->bthx", x_BTD, self.weight) + self.bias
+
+
+class LoopedAttention(nn.Module):
+    """Grouped-query attention whose later loops read the first loop's keys and values."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.head_dim = config.head_dim
+        self.window, self.window_self = config.window, config.window_self
+        self.query = nn.Linear(config.dim, config.heads * config.head_dim, bias=False)
+        self.key = nn.Linear(config.dim, config.groups * config.head_dim, bias=False)
+        self.value = nn.Linear(config.dim, config.groups * config.head_dim, bias=False)
+        self.out = nn.Linear(config.heads * config.head_dim, config.dim, bias=False)
+        self.gate = Gate(config) if config.loops > 1 else None
+
+    def forward(
+        self, x_BTD: Tensor, rotation: Rotation, documents: Documents, first: KeysValues | None
+    ) -> tuple[Tensor, KeysValues]:
+        q_BTHd = rotate(self._heads(self.query(x_BTD)), rotation)
+        k_BTGd = rotate(self._heads(self.key(x_BTD)), rotation)
+        v_BTGd = self._heads(self.value(x_BTD))
+        if first is None:
+            first = (k_BTGd, v_BTGd)
+            o_BTHd = causal_attention(q_BTHd, k_BTGd, v_BTGd, documents)
+        else:
+            o_BTHd = self._gated(q_BTHd, first, (k_BTGd, v_BTGd), x_BTD, documents)
+        return self.out(o_BTHd.flatten(2)), first
+
+    def _gated(self, q_BTHd: Tensor, first: KeysValues, own: KeysValues, x_BTD: Tensor, documents: Documents) -> Tensor:
+        if self.gate is None:
+            raise ValueError("a model of one loop has no gate for a second")
+        gate_BTHx = self.gate(q_BTHd, x_BTD).to(q_BTHd.dtype)
+        return gated_attention(
+            q_BTHd, *first, *own, gate_BTHx, documents, window=self.window, window_self=self.window_self
+        )
+
+    def _heads(self, x_BTF: Tensor) -> Tensor:
+        return x_BTF.view(*x_BTF.shape[:2], -1, self.head_dim)

@@ -1,0 +1,145 @@
+"""Checkpoints: all that a training needs to go on as if it had not stopped, in folders that are whole or not taken.
+
+Enters: a model, its optimiser, a Progress. Leaves: `step-00000100/` with `weights.safetensors`,
+`optimiser.safetensors` (the optimiser's tensors by the names of their parameters, and the random states) and
+`state.json`, which names the digests of both. A folder whose files do not have them is passed over for the one before.
+Limit: one process writes; weights are saved as they are on its device.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from loopdata.errors import ConfigError, ShardError
+from model.config import ModelConfig
+from model.files import digest_of, write_folder
+from model.looped import LoopedTransformer
+from model.parsing import parse
+
+WEIGHTS, OPTIMISER, STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
+_FORMAT = 1
+
+
+@dataclass
+class Progress:
+    """How far a training is. `sequences` is its place in the training order."""
+
+    step: int = 0
+    sequences: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loss: float = math.nan  # of the last step
+    before: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint on disk. `origin` says what it was trained as and on."""
+
+    path: Path
+    progress: Progress
+    origin: dict[str, Any]
+
+    def load(self, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> None:
+        """Put the weights, and with an optimiser its state and the random states, where they were."""
+        device = next(model.parameters()).device
+        model.load_state_dict(load_file(self.path / WEIGHTS, device=str(device)))
+        if optimiser is not None:
+            _load_optimiser(load_file(self.path / OPTIMISER), model, optimiser)
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    origin: Mapping[str, Any],
+    keep: int,
+) -> Path:
+    """Write `folder/step-N` and remove all but the `keep` newest. RunError when the disk refuses."""
+
+    def fill(inside: Path) -> None:
+        save_file({n: t.detach().contiguous() for n, t in model.state_dict().items()}, inside / WEIGHTS)
+        save_file(_optimiser_tensors(model, optimiser), inside / OPTIMISER)
+        files = {name: digest_of(inside / name) for name in (WEIGHTS, OPTIMISER)}
+        state = {"format": _FORMAT, "progress": asdict(progress), "origin": origin, "files": files}
+        (inside / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+    path = folder / f"step-{progress.step:08d}"
+    write_folder(path, fill)
+    for old in _folders(folder)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint in `folder` that is whole, or None."""
+    found = (read_checkpoint(path) for path in reversed(_folders(folder)))
+    return next((checkpoint for checkpoint in found if checkpoint is not None), None)
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint in the folder `path`; None where files are missing, cut off or changed."""
+    try:
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        whole = all(digest_of(path / name) == digest for name, digest in state["files"].items())
+        if not whole or state["format"] != _FORMAT:
+            return None
+        return Checkpoint(path, Progress(**state["progress"]), state["origin"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> LoopedTransformer:
+    """The trained model of a checkpoint folder. ShardError when it is not whole."""
+    checkpoint = read_checkpoint(path)
+    if checkpoint is None:
+        raise ShardError(f"{path} is no whole checkpoint", "take the one before it")
+    model = LoopedTransformer(parse(ModelConfig, checkpoint.origin["model"], "model")).to(device)
+    checkpoint.load(model)
+    return model
+
+
+def check_origin(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
+    """Both must say the same. ShardError for other data, ConfigError for another model or training; both are named."""
+    remedy = f"give another `out`, or remove {path} to train anew"
+    for part, kind in (("dataset", ShardError), ("model", ConfigError), ("train", ConfigError)):
+        for key, value in wanted[part].items():
+            there = found.get(part, {}).get(key)
+            if there != value:
+                raise kind(f"{part}.{key} of {path} is {there!r}, this training has {value!r}", remedy)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))
+
+
+def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {
+        f"{name}/{key}": value.detach().contiguous()
+        for name, parameter in model.named_parameters()
+        for key, value in optimiser.state.get(parameter, {}).items()
+    }
+    tensors["random/cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random/cuda"] = torch.cuda.get_rng_state()
+    return tensors
+
+
+def _load_optimiser(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    torch.set_rng_state(tensors.pop("random/cpu"))
+    random_cuda = tensors.pop("random/cuda", None)
+    if random_cuda is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(random_cuda)
+    parameters = dict(model.named_parameters())
+    for entry, tensor in tensors.items():
+        name, key = entry.rsplit("/", 1)
+        optimiser.state[parameters[name]][key] = tensor.to(parameters[name].device)

@@ -1,0 +1,135 @@
+"""Batches for the model, from a dataset folder: sequences padded to one length, with targets and document ids.
+
+Enters: a dataset (`loopdata.tokens.shards`) and an order of sequences. Leaves: Batch. The first token of a document or
+piece is no target, nor is one without loss, nor padding: those have `IGNORED`. Training follows the dataset's order,
+pass after pass; with a seed each pass is shuffled by (seed, pass). Limit: sequences are read as they are needed, in the
+training process; a mapped file gives them faster than a CPU or one GPU trains on them.
+
+Legend: B sequences, T positions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kernels.documents import Documents
+from loopdata.errors import ShardError
+from loopdata.tokens.shards import Dataset, Sequence
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences beside each other. `languages_BT` is an index into the dataset's languages, −1 on padding."""
+
+    tokens_BT: Tensor
+    targets_BT: Tensor
+    ids_BT: Tensor
+    languages_BT: Tensor
+    sequences: list[Sequence]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens without padding."""
+        return sum(len(sequence.tokens) for sequence in self.sequences)
+
+    @property
+    def samples(self) -> list[str]:
+        """Ids of the samples that lie in the batch."""
+        return [sample for sequence in self.sequences for sample in sequence.samples]
+
+    @property
+    def num_targets(self) -> int:
+        return int((self.targets_BT != IGNORED).sum())
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor, Documents]:
+        """Tokens, targets and documents where the model is."""
+        tokens_BT, targets_BT = self.tokens_BT.to(device), self.targets_BT.to(device)
+        return tokens_BT, targets_BT, Documents.of(self.ids_BT.to(device))
+
+
+def collate(sequences: list[Sequence], length: int, padding: int) -> Batch:
+    """One batch of `sequences`; padding is a document of its own."""
+    shape = (len(sequences), length)
+    tokens_BT = np.full(shape, padding, dtype=np.int64)
+    targets_BT = np.full(shape, IGNORED, dtype=np.int64)
+    ids_BT = np.empty(shape, dtype=np.int64)
+    languages_BT = np.full(shape, -1, dtype=np.int64)
+    for row, sequence in enumerate(sequences):
+        size, pieces = len(sequence.tokens), np.diff(sequence.bounds)
+        if size > length or pieces.sum() != size:
+            raise ShardError(f"a sequence has {size} tokens in pieces of {pieces.sum()}, the dataset's length {length}")
+        tokens_BT[row, :size] = sequence.tokens
+        targets_BT[row, : max(size - 1, 0)] = _targets(sequence)
+        ids_BT[row, :size] = np.repeat(np.arange(len(pieces)), pieces)
+        ids_BT[row, size:] = len(pieces)
+        languages_BT[row, :size] = np.repeat(sequence.languages, pieces)
+    as_tensor = torch.from_numpy
+    return Batch(as_tensor(tokens_BT), as_tensor(targets_BT), as_tensor(ids_BT), as_tensor(languages_BT), sequences)
+
+
+def _targets(sequence: Sequence) -> NDArray[np.int64]:
+    """The next token at each position but the last, IGNORED where it carries no loss or begins a piece."""
+    wanted = np.asarray(sequence.loss, dtype=bool).copy()
+    wanted[sequence.bounds[:-1]] = False
+    targets: NDArray[np.int64] = np.where(wanted[1:], sequence.tokens[1:], IGNORED).astype(np.int64)
+    return targets
+
+
+@dataclass(frozen=True)
+class TrainingOrder:
+    """The endless order of training sequences: position n is entry n mod size of pass n div size."""
+
+    dataset: Dataset
+    seed: int | None
+
+    def __post_init__(self) -> None:
+        if len(self.dataset.order) == 0:
+            raise ShardError("the dataset's training order is empty", "give the mixture something to draw from")
+
+    def batch(self, position: int, sequences: int) -> Batch:
+        """`sequences` sequences from `position` on; a pass that ends goes over into the next."""
+        entries = [self._entry(n) for n in range(position, position + sequences)]
+        read = [self.dataset.sequence(int(e["packing"]), int(e["sequence"])) for e in entries]
+        return collate(read, self.dataset.length, self.dataset.end_of_text)
+
+    def _entry(self, position: int) -> np.void:
+        number, index = divmod(position, len(self.dataset.order))
+        if self.seed is not None:
+            index = int(self._shuffled(number)[index])
+        entry: np.void = self.dataset.order[index]
+        return entry
+
+    def _shuffled(self, number: int) -> NDArray[np.int64]:
+        # Made anew for each entry would cost a permutation a sequence; the last pass asked for is remembered.
+        remembered: tuple[int, NDArray[np.int64]] | None = self.__dict__.get("_pass")
+        if remembered is None or remembered[0] != number:
+            generator = np.random.default_rng([self.seed or 0, number])
+            remembered = (number, generator.permutation(len(self.dataset.order)))
+            self.__dict__["_pass"] = remembered
+        return remembered[1]
+
+
+def held_out(dataset: Dataset, limit: int | None) -> list[tuple[int, int]]:
+    """(packing, sequence) of the held-out split, at most `limit`: the packings take turns, so that each is there."""
+    packings = [
+        [(number, index) for index in range(packing.num_sequences)]
+        for number, packing in enumerate(dataset.packings)
+        if packing.split == "valid"
+    ]
+    turns = [entry for turn in zip_longest(*packings) for entry in turn if entry is not None]
+    return turns if limit is None else turns[:limit]
+
+
+def held_out_batches(dataset: Dataset, limit: int | None, sequences: int) -> Iterator[Batch]:
+    """The held-out split in batches."""
+    chosen = held_out(dataset, limit)
+    for begin in range(0, len(chosen), sequences):
+        read = [dataset.sequence(*entry) for entry in chosen[begin : begin + sequences]]
+        yield collate(read, dataset.length, dataset.end_of_text)

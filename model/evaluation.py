@@ -1,0 +1,92 @@
+"""Bits per byte on the held-out split: overall, by category and by language.
+
+Enters: a model and a dataset. Leaves: Evaluation. Bits per byte = Σ nats / (ln 2 · Σ bytes) over positions that carry
+loss; a token counts the bytes of its text, a special token none, so that tokenizers can be compared. Limit: the first
+token of each document is no target, and its bytes are not counted either.
+
+Legend: B sequences, T positions, N positions with a target, V vocabulary.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from loopdata.tokens.shards import Dataset
+from model.data import IGNORED, Batch
+from model.looped import LoopedTransformer
+from model.loss import nats_each
+
+
+@dataclass
+class Tally:
+    """Sums over one part of the held-out split."""
+
+    nats: float = 0.0
+    bytes: int = 0
+    tokens: int = 0
+
+    def add(self, nats_N: Tensor, bytes_N: Tensor) -> None:
+        self.nats += float(nats_N.double().sum())
+        self.bytes += int(bytes_N.sum())
+        self.tokens += len(nats_N)
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """None where there was nothing to measure."""
+        return self.nats / (math.log(2) * self.bytes) if self.bytes else None
+
+
+@dataclass
+class Evaluation:
+    """Tallies of one evaluation."""
+
+    overall: Tally = field(default_factory=Tally)
+    by_category: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    by_language: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+
+    def to_dict(self) -> dict[str, object]:
+        """Bits per byte, and what they were measured on."""
+        return {
+            "bits_per_byte": self.overall.bits_per_byte,
+            "bytes": self.overall.bytes,
+            "tokens": self.overall.tokens,
+            "by_category": {name: tally.bits_per_byte for name, tally in sorted(self.by_category.items())},
+            "by_language": {name: tally.bits_per_byte for name, tally in sorted(self.by_language.items())},
+        }
+
+
+def evaluate(
+    model: LoopedTransformer,
+    dataset: Dataset,
+    batches: Iterable[Batch],
+    device: torch.device,
+    check: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Bits per byte of `batches`, in the caller's autocast. `check` is called between batches and may raise."""
+    evaluation = Evaluation()
+    bytes_V = torch.tensor(dataset.token_bytes, dtype=torch.int64)
+    with torch.no_grad():
+        for batch in batches:
+            check()
+            tokens_BT, targets_BT, documents = batch.on(device)
+            states_BTD = model(tokens_BT, documents)
+            counted_BT = targets_BT != IGNORED
+            nats_N = nats_each(states_BTD[counted_BT], model.readout, targets_BT[counted_BT]).cpu()
+            _tally(evaluation, dataset, batch, nats_N, bytes_V)
+    return evaluation
+
+
+def _tally(evaluation: Evaluation, dataset: Dataset, batch: Batch, nats_N: Tensor, bytes_V: Tensor) -> None:
+    rows_N, columns_N = (batch.targets_BT != IGNORED).nonzero(as_tuple=True)
+    bytes_N = bytes_V[batch.targets_BT[rows_N, columns_N]]
+    languages_N = batch.languages_BT[rows_N, columns_N]
+    evaluation.overall.add(nats_N, bytes_N)
+    for row, sequence in enumerate(batch.sequences):
+        evaluation.by_category[sequence.category].add(nats_N[rows_N == row], bytes_N[rows_N == row])
+    for language in sorted(set(languages_N.tolist())):
+        mine_N = languages_N == language
+        evaluation.by_language[dataset.languages[language]].add(nats_N[mine_N], bytes_N[mine_N])

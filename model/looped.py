@@ -1,0 +1,77 @@
+"""The looped transformer: one stack of blocks, run `loops` times with the same weights.
+
+Enters: tokens [B, T] and `Documents`. Leaves: states after each loop, or the normed state of the last, which
+`readout` turns into logits. LoopCoder's architecture; with one loop it is a plain pre-norm transformer, by the same
+code. Limit: logits are not computed here, since a loss over a large vocabulary must not hold them (see `model.loss`).
+
+Legend: B batch, T positions, D width, V vocabulary.
+"""
+
+from torch import Tensor, nn
+
+from kernels.documents import Documents
+from model.attention import KeysValues, LoopedAttention, Rotation
+from model.config import ModelConfig
+from model.injection import Injection
+from model.layers import RMSNorm, Rotary, SwiGLU, initialise
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each normed before and added to the residual."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.dim, config.norm_epsilon)
+        self.attention = LoopedAttention(config)
+        self.ffn_norm = RMSNorm(config.dim, config.norm_epsilon)
+        self.ffn = SwiGLU(config.dim, config.ffn_dim)
+
+    def forward(
+        self, x_BTD: Tensor, rotation: Rotation, documents: Documents, first: KeysValues | None
+    ) -> tuple[Tensor, KeysValues]:
+        attended_BTD, first = self.attention(self.attention_norm(x_BTD), rotation, documents, first)
+        x_BTD = x_BTD + attended_BTD
+        return x_BTD + self.ffn(self.ffn_norm(x_BTD)), first
+
+
+class LoopedTransformer(nn.Module):
+    """`LoopedTransformer(config, seed)(tokens_BT, documents)` is the normed state [B, T, D] of the last loop."""
+
+    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.dim)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.final_norm = RMSNorm(config.dim, config.norm_epsilon)
+        self.injection = Injection(config) if config.loops > 1 else None
+        self.head = None if config.tie_embeddings else nn.Linear(config.dim, config.vocab_size, bias=False)
+        self.rotary = Rotary(config.head_dim, config.max_length, config.rope_theta)
+        initialise(self, seed, config.layers)
+
+    @property
+    def readout(self) -> Tensor:
+        """The matrix [V, D] of the logits: state · readoutᵀ."""
+        return self.embedding.weight if self.head is None else self.head.weight
+
+    def states(self, tokens_BT: Tensor, documents: Documents) -> list[Tensor]:
+        """H after each loop, [B, T, D] each; normed where `norm_each_loop` says so."""
+        embedding_BTD = self.embedding(tokens_BT)
+        rotation = self.rotary(documents.positions_BT)
+        first: list[KeysValues | None] = [None] * len(self.blocks)
+        states: list[Tensor] = []
+        for _ in range(self.config.loops):
+            x_BTD = embedding_BTD
+            if states and self.injection is not None:
+                x_BTD = self.injection(embedding_BTD, states[-1], documents)
+            for layer, block in enumerate(self.blocks):
+                x_BTD, first[layer] = block(x_BTD, rotation, documents, first[layer])
+            states.append(self.final_norm(x_BTD) if self.config.norm_each_loop else x_BTD)
+        return states
+
+    def read(self, state_BTD: Tensor) -> Tensor:
+        """A state of `states` as the readout takes it: normed once, whatever the configuration."""
+        normed_BTD: Tensor = state_BTD if self.config.norm_each_loop else self.final_norm(state_BTD)
+        return normed_BTD
+
+    def forward(self, tokens_BT: Tensor, documents: Documents) -> Tensor:
+        return self.read(self.states(tokens_BT, documents)[-1])

@@ -1,0 +1,90 @@
+"""What a training is: the frozen record of one run of `model.trainer`, and which of it makes the result.
+
+Enters: a YAML file or mapping of these keys. Leaves: a checked TrainConfig. Own work; the names are those of DESIGN's
+`train` section. Limit: one process on one device; groups of processes are not described here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from loopdata.errors import ConfigError
+from model.config import as_mapping
+from model.parsing import parse, read_yaml
+
+
+@dataclass(frozen=True)
+class Seed:
+    """`init` draws the weights. `order` shuffles each pass; without it the dataset's own order is followed."""
+
+    init: int = 17
+    order: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training. Shares are of all steps; `tokens` counts positions, padding included."""
+
+    data: str  # dataset folder
+    out: str  # folder of this training: checkpoints, metrics.jsonl, result.json
+    model: str | dict[str, Any]  # YAML file of a ModelConfig, or its keys
+    loops: int | None = None  # instead of the model's own
+    seed: Seed = field(default_factory=Seed)
+    tokens: int | None = None  # how long; without tokens and steps: one pass over the dataset's order
+    steps: int | None = None
+    batch_sequences: int = 8  # sequences that are on the device together
+    accumulation: int = 1  # batches for each step
+    lr: float = 3e-3
+    warmup: float = 0.05
+    decay: Literal["cosine", "linear", "none"] = "cosine"
+    decay_share: float | None = None
+    min_lr: float = 0.1  # share of lr at the end
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = 1.0  # largest norm of the gradient
+    eval_sequences: int | None = 64  # held-out sequences before and after; null: all
+    checkpoint_every: int = 100  # steps
+    keep: int = 2  # checkpoints
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"  # bf16 is autocast: weights stay fp32
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "steps", "batch_sequences", "accumulation", "checkpoint_every", "keep", "threads"):
+            value = getattr(self, name)
+            self._require(name, value is None or value >= 1, "give at least 1")
+        for name in ("lr", "clip"):
+            self._require(name, getattr(self, name) > 0, "give a positive number")
+        for name in ("warmup", "min_lr", "decay_share"):
+            value = getattr(self, name)
+            self._require(name, value is None or 0 <= value <= 1, "give a share between 0 and 1")
+        self._require("weight_decay", self.weight_decay >= 0, "give 0 or more")
+        self._require("betas", all(0 <= beta < 1 for beta in self.betas), "give two numbers from 0 to below 1")
+        self._require("eval_sequences", self.eval_sequences is None or self.eval_sequences >= 0, "give 0 or more")
+        self._require("steps", self.steps is None or self.tokens is None, "give steps or tokens, not both")
+
+    def _require(self, name: str, holds: bool, remedy: str) -> None:
+        if not holds:
+            raise ConfigError(f"'train.{name}' is {getattr(self, name)!r}", remedy)
+
+    def total_steps(self, order_size: int, length: int) -> int:
+        """Steps of the whole training: of `tokens` or one pass, rounded up to whole steps."""
+        if self.steps is not None:
+            return self.steps
+        sequences = order_size if self.tokens is None else -(-self.tokens // length)
+        return -(-sequences // (self.batch_sequences * self.accumulation))
+
+
+# What may differ between the parts of one training: where and how fast it runs, not what it computes.
+_FREE = ("data", "out", "model", "loops", "checkpoint_every", "keep", "device", "threads")
+
+
+def load_train_config(source: str | Path | Mapping[str, Any]) -> TrainConfig:
+    """The training of a YAML file or mapping."""
+    return parse(TrainConfig, source if isinstance(source, Mapping) else read_yaml(source))
+
+
+def identity(config: TrainConfig) -> dict[str, Any]:
+    """The keys on which the result depends, apart from the model and the dataset, which are compared by themselves."""
+    return {key: value for key, value in as_mapping(config).items() if key not in _FREE}
