@@ -170,7 +170,7 @@ def _fixed_width(strings: pa.StringArray) -> NDArray[np.bytes_]:
 
 def _hash(ids: NDArray[np.bytes_]) -> NDArray[np.uint64]:
     """A 64-bit hash of each id that does not depend on the width of the array."""
-    words = ids.astype(f"S{-(-ids.itemsize // 8) * 8}").view("<u8").reshape(len(ids), -1)
+    words = ids.astype(f"S{-(-ids.itemsize // 8) * 8}").view("<u8").reshape(len(ids), -(-ids.itemsize // 8))
     state = np.zeros(len(ids), np.uint64)
     for word in words.T:
         state = np.where(word == 0, state, _mix(state ^ word))
