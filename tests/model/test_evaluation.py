@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Entry, Piece, write_dataset
 
 from loopdata.tokens.shards import Dataset
 from model.config import ModelConfig
 from model.data import held_out_batches
 from model.evaluation import Evaluation, Tally, evaluate
 from model.looped import LoopedTransformer
+from tests.model.dataset_folder import Entry, Piece, write_dataset
 
 
 def ignorant() -> LoopedTransformer:
