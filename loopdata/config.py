@@ -6,6 +6,7 @@ Limit: a key that stands twice in one mapping is an error, as in YAML itself but
 """
 
 import difflib
+import json
 import os
 import re
 import sysconfig
@@ -37,7 +38,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise ConfigError(f"{self.name}, line {key_node.start_mark.line + 1}: the key '{key}' stands twice")
             seen.add(key)
@@ -142,7 +143,8 @@ def parse(model: type[M], data: Any, where: str) -> M:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: expected a mapping of keys to values, found {data!r}")
     try:
-        return model.model_validate(dict(data))
+        # As JSON, since strict validation of Python objects refuses a list where a tuple is declared.
+        return model.model_validate_json(json.dumps(dict(data), default=str))
     except ValidationError as error:
         raise ConfigError("; ".join(_line(model, where, item) for item in error.errors()[:3])) from None
 

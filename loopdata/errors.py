@@ -1,7 +1,7 @@
 """The errors that loopdata raises on purpose. Standard library only, so that `model` and `kernels` can use it.
 
     LoopdataError              anything below; exit code 1
-    ├── ConfigError            the request is wrong: unknown key, missing path, columns that nobody provides; exit code 2
+    ├── ConfigError            the request is wrong: unknown key, missing path, columns nobody provides; exit code 2
     ├── SourceError            an input cannot be read, or changed while it was read
     ├── ShardError             a shard, packing index, tokenizer or checkpoint is broken or belongs to something else
     ├── StageError             a stage broke its contract, or too many documents failed in it

@@ -38,9 +38,8 @@ DOCUMENT: dict[str, pa.DataType] = {
     "num_bytes": pa.int64(),  # of `text` once there is one, of `content` before
 }
 
-SOURCE_COLUMNS = (
-    "doc_id blob_id parent category split use content parts source repo commit path url date num_bytes".split()
-)
+NOT_FROM_SOURCES = frozenset({"text_id", "text", "language", "licence"})
+SOURCE_COLUMNS = tuple(name for name in DOCUMENT if name not in NOT_FROM_SOURCES)
 
 FATE = pa.schema(
     [

@@ -197,7 +197,7 @@ class Source(ABC):
 
     @abstractmethod
     def inputs(self) -> list[Input]:
-        """Every input, sorted by name. ConfigError for a path that is not there, SourceError for one without content."""
+        """Every input, sorted by name. ConfigError for a path that is not there, SourceError for an empty one."""
 
     @abstractmethod
     def read(self, item: Input) -> Iterator[Batch]:
@@ -206,6 +206,39 @@ class Source(ABC):
     def identity(self) -> dict[str, Any]:
         """All that the documents depend on besides the input's content."""
         return {"source": self.name, "label": self.label, "version": self.version, **self.config.identity()}
+
+
+class Builder(ABC):
+    """What renders documents as samples for training. It reads no source, and keeps the split of each document."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1  # raised when the output for the same input changes
+    categories: ClassVar[frozenset[str] | None] = None  # None: all; it renders nothing of documents of others
+    needs: ClassVar[Mapping[str, pa.DataType]] = {}
+    Config: ClassVar[type[Strict]] = Strict
+
+    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
+        """`label` is the entry under `samples`, and the category of what is rendered; `seed` is the data seed."""
+        self.config: Any = config if config is not None else self.Config()
+        self.label = label or self.name
+        self.seed = seed
+
+    def identity(self) -> dict[str, Any]:
+        """All that the samples depend on besides the documents: part of the unit key."""
+        return {
+            "builder": self.name,
+            "label": self.label,
+            "version": self.version,
+            "seed": self.seed,
+            "config": self.config.model_dump(mode="json"),
+        }
+
+    @abstractmethod
+    def render(self, table: pa.Table) -> pa.Table:
+        """Samples (schema.SAMPLE) of the documents of `table`, which holds at least the columns of `needs`, in order.
+
+        Documents with another `use` than `train` get no loss.
+        """
 
 
 def unit_interval(seed: int, *parts: str) -> float:

@@ -1,6 +1,6 @@
 """Folders behind fsspec URLs: a local path, `s3://…`, `memory://…`. Every byte of a run goes through here.
 
-Enters: names below one folder. Leaves: bytes, streams, and for each written file its size and SHA-256. A file written by
+Enters: names below one folder. Leaves: bytes, streams, and for each written file its size and SHA-256. One written by
 `write_atomic` is there whole or not at all: by rename on a local disk, by the one PUT on an object store. A write that
 the storage refuses (no space, no permission) is a RunError that names the file. Limit: `create` is for files that
 nobody reads before a manifest names them; it may leave a part of one behind.
@@ -43,17 +43,19 @@ class Written:
 
 
 class HashingWriter:
-    """A write-only stream that counts and hashes what passes."""
+    """A write-only stream that counts and hashes what passes. A refused write is a RunError that names the file."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], where: str) -> None:
         self._stream = stream
+        self._where = where
         self._state = hashlib.sha256()
         self.num_bytes = 0
         self.closed = False
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
-        self._stream.write(view)
+        with refused_writes(self._where):
+            self._stream.write(view)
         self._state.update(view)
         self.num_bytes += view.nbytes
         return view.nbytes
@@ -129,11 +131,19 @@ class Folder:
     @contextlib.contextmanager
     def create(self, name: str) -> Iterator[HashingWriter]:
         """A stream that counts and hashes. After an exception the file may be there in part: no manifest names it."""
-        with refused_writes(f"{self.url}/{name}"):
-            fs = self._place[0]
-            fs.makedirs(fs._parent(self.path(name)), exist_ok=True)
-            with fs.open(self.path(name), "wb") as stream:
-                yield HashingWriter(stream)
+        fs, path = self._place[0], self.path(name)
+        where = f"{self.url}/{name}"
+        with refused_writes(where):
+            fs.makedirs(fs._parent(path), exist_ok=True)
+            stream = fs.open(path, "wb")
+        try:
+            yield HashingWriter(stream, where)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                stream.close()
+            raise
+        with refused_writes(where):
+            stream.close()
 
     def write_atomic(self, name: str, data: bytes) -> Written:
         """Write a file that is there whole or not at all."""

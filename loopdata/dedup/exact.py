@@ -1,0 +1,170 @@
+"""The `exact_dedup` stage: of documents with the same text one survives, and none trains that is also held out.
+
+Enters: documents with `text_id`. Leaves: one document a text for training, chosen by an explicit priority that no order
+of units or rows can change. Copies of a held-out document leave the training split by a rule of their own. A copy in a
+repository that keeps other documents may stay as context, so that repositories remain complete. Only ids and ranks
+travel, some 150 bytes a document. Limit: texts are the same when the first 128 bits of their SHA-256 are.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, field_validator
+
+from loopdata import schema
+from loopdata.config import Strict
+from loopdata.dedup import rank
+from loopdata.stage import CorpusStage, Fate, Outcome, Round
+
+COPY, HELD_OUT_COPY = "exact_copy", "copy_of_held_out"
+
+EMITS = pa.schema(
+    [
+        ("key", pa.uint64()),  # first 64 bits of text_id
+        ("text_id", pa.string()),
+        ("trains", pa.bool_()),  # false for held-out documents, which come first
+        ("rank", pa.binary()),
+        ("doc_id", pa.string()),
+        ("repo", pa.string()),
+        ("unit", pa.string()),
+    ]
+)
+VERDICTS = pa.schema(
+    [
+        ("unit", pa.string()),
+        ("doc_id", pa.string()),
+        ("rule", pa.string()),
+        ("ref", pa.string()),  # doc_id of the survivor
+        ("ref_repo", pa.string()),  # repository of the survivor
+        ("group_size", pa.int64()),  # documents with this text, the survivor included
+    ]
+)
+EXACT = Round("exact", emits=EMITS, gives=VERDICTS)
+
+
+class ExactConfig(Strict):
+    """`priority`: columns by which the survivor is chosen, the lowest first, `-column` for the highest first; beside
+    the columns of documents there are `path_depth` and `path_length`. The last word is always that of `doc_id`."""
+
+    priority: list[str] = Field(default_factory=lambda: ["path_depth", "path_length", "doc_id"])
+    inside_kept_repo: Literal["context", "drop"] = "context"
+
+    @field_validator("priority")
+    @classmethod
+    def _sound(cls, priority: list[str]) -> list[str]:
+        rank.check(priority)
+        return priority
+
+
+class ExactDedup(CorpusStage):
+    """Keeps one of equal texts."""
+
+    name = "exact_dedup"
+    scope = "repo"
+    Config = ExactConfig
+    needs: ClassVar[dict[str, pa.DataType]] = {
+        name: schema.DOCUMENT[name] for name in ("doc_id", "text_id", "split", "use", "repo", "path")
+    }
+    rounds = (EXACT,)
+
+    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
+        super().__init__(config, label=label, seed=seed)
+        names = [entry.removeprefix("-") for entry in self.config.priority]
+        ranked = {name: schema.DOCUMENT[name] for name in names if name in schema.DOCUMENT}
+        # Columns of stages have types that only the plan knows; `rank.ranks` says where one is missing.
+        self.needs = {**type(self).needs, **ranked}  # type: ignore[misc]
+
+    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+        """One row a document that has a text."""
+        table = table.filter(table["text_id"].is_valid())
+        ids = table["text_id"].to_pylist()
+        return pa.table(
+            [
+                pa.array([int(name[:16], 16) for name in ids], pa.uint64()),
+                table["text_id"],
+                pc.fill_null(pc.not_equal(table["split"], "valid"), True),
+                rank.ranks(table, self.config.priority, self.label),
+                table["doc_id"],
+                table["repo"],
+                pa.nulls(table.num_rows, pa.string()),
+            ],
+            schema=EMITS,
+        )
+
+    def reduce(self, step: Round, table: pa.Table) -> pa.Table:
+        """A verdict for each document but the survivor of its text."""
+        table = _repeated(table)
+        if not table.num_rows:
+            return VERDICTS.empty_table()
+        order = [(name, "ascending") for name in ("key", "text_id", "trains", "rank", "doc_id")]
+        table = table.sort_by(order).combine_chunks()
+        first, sizes = _groups(table["text_id"])
+        survivor = pa.array(np.repeat(first, sizes))
+        trains = table["trains"].combine_chunks()
+        held_out_copy = pc.and_(trains, pc.invert(trains.take(survivor)))
+        verdicts = pa.table(
+            [
+                table["unit"],
+                table["doc_id"],
+                pc.if_else(held_out_copy, HELD_OUT_COPY, COPY),
+                table["doc_id"].take(survivor),
+                table["repo"].take(survivor),
+                pa.array(np.repeat(sizes, sizes)),
+            ],
+            schema=VERDICTS,
+        )
+        is_survivor = np.zeros(table.num_rows, np.bool_)
+        is_survivor[first] = True
+        return verdicts.filter(pa.array(~is_survivor)).sort_by([("unit", "ascending"), ("doc_id", "ascending")])
+
+    def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
+        """Drop copies, or keep them as context where their repository keeps another document."""
+        found = {row["doc_id"]: row for row in verdicts.to_pylist()}
+        ids, repos = table["doc_id"].to_pylist(), table["repo"].to_pylist()
+        kept_repos = {repo for doc_id, repo in zip(ids, repos, strict=True) if repo is not None and doc_id not in found}
+        if self.config.inside_kept_repo == "drop":
+            kept_repos = set()
+        use, keep, fates = table["use"].to_pylist(), [], []
+        for place, (doc_id, repo) in enumerate(zip(ids, repos, strict=True)):
+            verdict = found.get(doc_id)
+            stays = verdict is None or (verdict["rule"] == COPY and repo in kept_repos)
+            keep.append(stays)
+            if verdict is not None:
+                fates.append(self._fate(verdict, "context" if stays else "dropped"))
+                use[place] = "context"
+        if not fates:
+            return Outcome(table)
+        column = pa.array(use, schema.DOCUMENT["use"])
+        table = table.set_column(table.schema.get_field_index("use"), "use", column)
+        return Outcome(table.filter(pa.array(keep, pa.bool_())), fates)
+
+    def _fate(self, verdict: dict[str, Any], fate: str) -> Fate:
+        where = f"repo={verdict['ref_repo']}" if verdict["ref_repo"] is not None else None
+        return Fate(
+            verdict["doc_id"],
+            self.label,
+            fate,
+            verdict["rule"],
+            value=float(verdict["group_size"]),
+            ref=verdict["ref"],
+            details=where,
+        )
+
+
+def _repeated(table: pa.Table) -> pa.Table:
+    """Rows whose key stands more than once: all others are alone with their text, which spares the sort."""
+    keys = table["key"].to_numpy()
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    same = keys[1:] == keys[:-1]
+    repeated = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    return table.take(pa.array(order[repeated[: len(order)]]))
+
+
+def _groups(ids: pa.ChunkedArray) -> tuple[Any, Any]:
+    """Where each run of equal ids begins, and how long it is."""
+    ends = pc.run_end_encode(ids.combine_chunks()).run_ends.to_numpy().astype(np.int64)
+    first = np.concatenate([[0], ends[:-1]])
+    return first, ends - first

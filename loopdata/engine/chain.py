@@ -1,0 +1,231 @@
+"""Driving documents through a chain of stages, batch by batch, with isolation, notes, fates and the account.
+
+Enters: tables of documents and stages whose columns were checked by `plan_columns`. Leaves: tables of documents, and
+every fate in the attempt's table. What a stage returns is checked: columns as declared, documents kept in order, one
+ending fate for each that is not kept. Limit: for scope `repo`, a repository above MAX_REPO_BYTES is decided in
+consecutive views, each counted as `marked.repo_view`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopdata.engine.attempt import Attempt
+from loopdata.engine.isolation import apply_row_local, apply_whole
+from loopdata.engine.tables import TableWriter
+from loopdata.engine.unit import Count
+from loopdata.errors import StageError
+from loopdata.schema import FATE, cast, document_schema, require
+from loopdata.stage import ENDS, NOTES, Fate, Outcome, Stage, Step
+
+BATCH_ROWS = 1_000
+BATCH_BYTES = 8 << 20
+MAX_REPO_BYTES = 256 << 20
+
+
+def plan_columns(columns: Mapping[str, pa.DataType], steps: Iterable[Step]) -> dict[str, pa.DataType]:
+    """Columns after the steps. ConfigError where one needs a column that nothing before it provides."""
+    result = dict(columns)
+    for step in steps:
+        require(result, step.needs, f"the stage '{step.label}'")
+        result = {name: kind for name, kind in result.items() if name not in step.removes} | dict(step.adds)
+    return result
+
+
+class Chain:
+    """Stages over the tables of one unit."""
+
+    def __init__(
+        self, stages: Sequence[Stage], columns: Mapping[str, pa.DataType], attempt: Attempt, fates: TableWriter
+    ) -> None:
+        self._drives = []
+        for stage in stages:
+            before, columns = columns, plan_columns(columns, [stage])
+            self._drives.append(_Drive(stage, document_schema(before), document_schema(columns), attempt, fates))
+
+    def flow(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The documents that remain, in order."""
+        for drive in self._drives:
+            tables = drive.flow(tables)
+        return iter(tables)
+
+
+class _Drive:
+    """One stage over the tables of one unit."""
+
+    def __init__(self, stage: Stage, before: pa.Schema, after: pa.Schema, attempt: Attempt, fates: TableWriter) -> None:
+        self.stage = stage
+        self.before, self.after = before, after
+        self.attempt = attempt
+        self.fates = fates
+        self.count = attempt.count(stage.label)
+        self.batch = 0
+
+    def flow(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        if self.stage.scope == "repo":
+            tables = self._whole_repositories(tables)
+        for table in tables:
+            if table.num_rows:
+                yield from recut(self.drive(table))
+
+    def drive(self, table: pa.Table) -> pa.Table:
+        """Apply the stage to one table and account for it."""
+        self.batch += 1
+        enter(self.count, table)
+        table, fates = self._without_poison(table)
+        mine, others = self._of_my_categories(table)
+        outcomes = self._apply(mine) if mine.num_rows else []
+        kept = [self._checked(part, mine) for part in outcomes]
+        fates += [fate for part in outcomes for fate in part.fates]
+        self._check_fates(mine, kept, fates)
+        result = pa.concat_tables([*kept, cast(others, self.after)]) if others.num_rows else _concat(kept, self.after)
+        if others.num_rows:
+            result = result.take(pc.sort_indices(pc.index_in(result["doc_id"], value_set=table["doc_id"])))
+        born = [cast(part.born, self.after) for part in outcomes if part.born is not None and part.born.num_rows]
+        result = pa.concat_tables([result, *born])
+        settle(self.count, result, fates, sum(part.num_rows for part in born))
+        self.fates.write(fate_table(fates))
+        return result
+
+    def _apply(self, table: pa.Table) -> list[Outcome]:
+        label, guard = self.stage.label, self.attempt.guard
+        isolate = apply_whole if self.stage.scope == "repo" else apply_row_local
+        parts = [table]
+        if self.attempt.suspect == (label, self.batch):
+            singles = [table.slice(row, 1) for row in range(table.num_rows)]
+            if self.stage.scope == "repo":  # only to meet the killer with its name noted
+                for single in singles:
+                    self._note(single)
+                    isolate(label, self.stage.apply, single)
+            else:
+                parts = singles
+        outcomes = []
+        for part in parts:
+            self._note(part)
+            outcomes += isolate(label, self.stage.apply, part)
+        guard.at(unit=self.attempt.unit.id)
+        return outcomes
+
+    def _note(self, part: pa.Table) -> None:
+        subject = part["doc_id"][0].as_py() if part.num_rows == 1 else None
+        self.attempt.guard.at(stage=self.stage.label, batch=self.batch, subject=subject)
+
+    def _without_poison(self, table: pa.Table) -> tuple[pa.Table, list[Fate]]:
+        known = self.attempt.poison.get(self.stage.label)
+        if not known:
+            return table, []
+        bad = pc.is_in(table["doc_id"], value_set=pa.array(list(known), pa.string()))
+        fates = [
+            Fate(subject, self.stage.label, "quarantined", "worker_death", details=known[subject])
+            for subject in table.filter(bad)["doc_id"].to_pylist()
+        ]
+        return table.filter(pc.invert(bad)), fates
+
+    def _of_my_categories(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
+        if self.stage.categories is None:
+            return table, table.slice(0, 0)
+        mine = pc.is_in(table["category"], value_set=pa.array(sorted(self.stage.categories), pa.string()))
+        return table.filter(mine), table.filter(pc.invert(mine))
+
+    def _checked(self, outcome: Outcome, table: pa.Table) -> pa.Table:
+        """The kept documents, in the declared schema and in the order they came in."""
+        kept = outcome.kept
+        if kept.num_rows == 0:
+            return self.after.empty_table()
+        if set(kept.column_names) != set(self.after.names):
+            wrong = sorted(set(kept.column_names) ^ set(self.after.names))
+            raise StageError(f"the stage '{self.stage.label}' declared other columns than it gave: {', '.join(wrong)}")
+        at = pc.index_in(kept["doc_id"], value_set=table["doc_id"]).to_numpy()
+        if kept["doc_id"].null_count or (at[1:] <= at[:-1]).any() or at.dtype.kind == "f":
+            raise StageError(f"the stage '{self.stage.label}' kept documents that did not come in, or out of order")
+        return cast(kept, self.after)
+
+    def _check_fates(self, table: pa.Table, kept: list[pa.Table], fates: list[Fate]) -> None:
+        """Every document is either kept or ended, once."""
+        ended = [fate.subject for fate in fates if fate.fate in ENDS and fate.rule != "worker_death"]
+        unknown = {fate.fate for fate in fates} - ENDS - NOTES
+        remaining = [subject for part in kept for subject in part["doc_id"].to_pylist()]
+        if unknown:
+            raise StageError(f"the stage '{self.stage.label}' gave an unknown fate: {', '.join(sorted(unknown))}")
+        if sorted(ended + remaining) != sorted(table["doc_id"].to_pylist()):
+            raise StageError(
+                f"the stage '{self.stage.label}' lost documents or ended some twice: {table.num_rows} in, "
+                f"{len(remaining)} kept, {len(ended)} ended"
+            )
+
+    def _whole_repositories(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Tables of whole repositories; one above MAX_REPO_BYTES comes in consecutive views."""
+        held: list[pa.Table] = []
+        rows = held_bytes = 0
+        for part in (part for table in tables for part in by_repository(table)):
+            repo = _repository(part)
+            ends = bool(held) and (repo is None or _repository(held[-1]) != repo)
+            if ends and (rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES):
+                yield pa.concat_tables(held)
+                held, rows, held_bytes = [], 0, 0
+            elif held_bytes > MAX_REPO_BYTES:
+                self.count.notes["marked.repo_view"] = self.count.notes.get("marked.repo_view", 0) + 1
+                yield pa.concat_tables(held)
+                held, rows, held_bytes = [], 0, 0
+            held.append(part)
+            rows, held_bytes = rows + part.num_rows, held_bytes + size(part)
+        if held:
+            yield pa.concat_tables(held)
+
+
+def _concat(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+def _repository(table: pa.Table) -> object:
+    return table["repo"][0].as_py()
+
+
+def by_repository(table: pa.Table) -> list[pa.Table]:
+    """Consecutive rows of equal `repo`; a document without one stands alone."""
+    repos = table["repo"].to_pylist()
+    starts = [row for row in range(len(repos)) if row == 0 or repos[row] is None or repos[row] != repos[row - 1]]
+    return [table.slice(start, stop - start) for start, stop in zip(starts, [*starts[1:], len(repos)], strict=True)]
+
+
+def size(table: pa.Table) -> int:
+    """Bytes of the documents."""
+    return int(pc.sum(table["num_bytes"]).as_py() or 0)
+
+
+def recut(table: pa.Table) -> Iterator[pa.Table]:
+    """Cut into small batches by rows and bytes, so that what stages remember of a batch stays small."""
+    if table.num_rows <= BATCH_ROWS and size(table) <= BATCH_BYTES:
+        yield table
+        return
+    start, held = 0, 0
+    for row, num_bytes in enumerate(table["num_bytes"].to_pylist()):
+        if row > start and (row - start >= BATCH_ROWS or held + (num_bytes or 0) > BATCH_BYTES):
+            yield table.slice(start, row - start)
+            start, held = row, 0
+        held += num_bytes or 0
+    yield table.slice(start)
+
+
+def fate_table(fates: list[Fate]) -> pa.Table:
+    """Fates as a table."""
+    return pa.Table.from_pylist([fate._asdict() for fate in fates], schema=FATE)
+
+
+def enter(count: Count, table: pa.Table) -> None:
+    """Account for documents that enter a stage."""
+    count.entered += table.num_rows
+    count.entered_bytes += size(table)
+
+
+def settle(count: Count, kept: pa.Table, fates: list[Fate], born: int) -> None:
+    """Account for documents that leave a stage; `kept` includes those born in it."""
+    count.born += born
+    count.kept += kept.num_rows
+    count.kept_bytes += size(kept)
+    for fate in fates:
+        count.dropped += fate.fate == "dropped"
+        count.quarantined += fate.fate == "quarantined"
+        name = f"{fate.fate}.{fate.rule}"
+        count.notes[name] = count.notes.get(name, 0) + 1

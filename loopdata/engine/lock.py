@@ -1,0 +1,109 @@
+"""One driver a run folder, by a lock that a dead driver does not keep.
+
+On a local disk the lock is the operating system's (flock): it ends with the process. Elsewhere it is a lease: a small
+file that its holder renews, and that counts for nothing LEASE_SECONDS after the last renewal. Limit: on an object store
+two drivers that start within the same second may both see the lease free; the second look, a moment later, decides.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import IO, Any
+
+from loopdata.errors import RunError
+from loopdata.storage import Folder, refused_writes
+
+NAME = "lock"
+LEASE_SECONDS = 60.0
+RENEW_SECONDS = 15.0
+SETTLE_SECONDS = 1.0
+
+
+@contextlib.contextmanager
+def locked(run: Folder) -> Iterator[None]:
+    """Hold the run folder. RunError names the driver that holds it."""
+    with _flock(run) if run.is_local else _lease(run):
+        yield
+
+
+def _me() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time(), "id": uuid.uuid4().hex}
+
+
+def _refuse(run: Folder, holder: dict[str, Any]) -> RunError:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.get("since", 0)))
+    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {since}"
+    return RunError(
+        f"another driver works in {run.url} ({who})", "wait for it or stop it, or choose another run folder"
+    )
+
+
+@contextlib.contextmanager
+def _flock(run: Folder) -> Iterator[None]:
+    path = run.local(NAME)
+    with refused_writes(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream: IO[str] = path.open("a+", encoding="utf-8")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            raise _refuse(run, _holder(stream.read())) from None
+        with refused_writes(str(path)):
+            stream.truncate(0)
+            stream.write(json.dumps(_me()))
+            stream.flush()
+        yield
+
+
+def _holder(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextlib.contextmanager
+def _lease(run: Folder) -> Iterator[None]:
+    me = _me()
+    _claim(run, me)
+    time.sleep(SETTLE_SECONDS)
+    holder = _current(run)
+    if holder.get("id") != me["id"]:
+        raise _refuse(run, holder)
+    stop = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(run, me, stop), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        renewing.join()
+        run.remove(NAME)
+
+
+def _current(run: Folder) -> dict[str, Any]:
+    with contextlib.suppress(FileNotFoundError):
+        return _holder(run.read(NAME).decode("utf-8", "replace"))
+    return {}
+
+
+def _claim(run: Folder, me: dict[str, Any]) -> None:
+    holder = _current(run)
+    if time.time() - holder.get("renewed", 0.0) < LEASE_SECONDS:
+        raise _refuse(run, holder)
+    run.write_atomic(NAME, json.dumps(me | {"renewed": time.time()}).encode())
+
+
+def _renew(run: Folder, me: dict[str, Any], stop: threading.Event) -> None:
+    while not stop.wait(RENEW_SECONDS):
+        with contextlib.suppress(RunError):
+            run.write_atomic(NAME, json.dumps(me | {"renewed": time.time()}).encode())

@@ -1,0 +1,215 @@
+"""The tasks that a corpus is made of: reading a source, going through stages, and the rounds of a corpus stage.
+
+Enters: one input of a source, or outputs that manifests name. Leaves: `documents`, `fates`, `locations` and `rows`
+tables. Each task states its identity; the phase that builds the units gives the digests of what it reads. Limit: the
+verdicts of one unit, and the rows of one batch, are held in memory.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from loopdata.engine import chain
+from loopdata.engine.attempt import Attempt
+from loopdata.engine.exchange import Part, read_part, read_sorted, write_part, write_partitions
+from loopdata.engine.tables import TableWriter, read_tables
+from loopdata.engine.unit import Output
+from loopdata.errors import StageError
+from loopdata.schema import FATE, LOCATION, cast, document_schema, source_schema
+from loopdata.stage import CorpusStage, Input, Outcome, Round, Source, Stage
+
+Columns = Mapping[str, pa.DataType]
+
+
+class Splits(Protocol):
+    """Assigns the column `split`, by group."""
+
+    def identity(self) -> Mapping[str, Any]: ...
+
+    def assign(self, table: pa.Table) -> pa.Table: ...
+
+
+def columns_of(schema: pa.Schema) -> dict[str, pa.DataType]:
+    return {field.name: field.type for field in schema}
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Read one input, assign the split, go through the first stages."""
+
+    source: Source
+    item: Input
+    splits: Splits
+    stages: tuple[Stage, ...]
+
+    def identity(self) -> Mapping[str, Any]:
+        stages = [stage.identity() for stage in self.stages]
+        return {"source": self.source.identity(), "split": self.splits.identity(), "stages": stages}
+
+    def run(self, attempt: Attempt) -> None:
+        columns = columns_of(source_schema())
+        after = chain.plan_columns(columns, self.stages)
+        with (
+            attempt.table("documents", document_schema(after)) as documents,
+            attempt.table("fates", FATE) as fates,
+            attempt.table("locations", LOCATION) as locations,
+        ):
+            count = attempt.count("read")
+
+            def batches() -> Iterator[pa.Table]:
+                for batch in self.source.read(self.item):
+                    attempt.guard.at(unit=attempt.unit.id)
+                    locations.write(batch.locations)
+                    fates.write(chain.fate_table(batch.fates))
+                    table = cast(self.splits.assign(batch.documents), source_schema())
+                    count.entered += batch.locations.num_rows
+                    count.entered_bytes += chain.size(batch.locations)
+                    chain.settle(count, table, batch.fates, born=0)
+                    yield from chain.recut(table)
+
+            _keep(attempt, documents, chain.Chain(self.stages, columns, attempt, fates).flow(batches()))
+
+
+def _keep(attempt: Attempt, documents: TableWriter, tables: Iterator[pa.Table]) -> None:
+    """Write the documents that remain, and note how many of them, with how many bytes, are in each split and use."""
+    sums: dict[str, list[int]] = {}
+    for table in tables:
+        documents.write(table)
+        grouped = table.group_by(["split", "use"]).aggregate([("num_bytes", "count"), ("num_bytes", "sum")])
+        for row in grouped.to_pylist():
+            total = sums.setdefault(f"{row['split']}.{row['use']}", [0, 0])
+            total[0] += row["num_bytes_count"]
+            total[1] += row["num_bytes_sum"]
+    attempt.figures["documents"] = sums
+
+
+class Judge(Stage):
+    """A corpus stage with the verdicts of one unit: it decides like a row-local stage."""
+
+    name = "judge"
+
+    def __init__(self, step: CorpusStage, verdicts: pa.Table) -> None:
+        super().__init__(step.config, label=step.label, seed=step.seed)
+        self._step, self._verdicts = step, verdicts
+        for attribute in ("scope", "categories", "needs", "adds", "removes"):
+            setattr(self, attribute, getattr(step, attribute))
+
+    def apply(self, table: pa.Table) -> Outcome:
+        return self._step.apply(table, self._verdicts)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Apply the verdicts of a corpus stage to the documents of a unit, then go through the stages behind it."""
+
+    documents: Output
+    step: CorpusStage
+    verdicts: tuple[Part, ...]
+    stages: tuple[Stage, ...]
+    columns: Columns
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"judge": self.step.identity(), "stages": [stage.identity() for stage in self.stages]}
+
+    def run(self, attempt: Attempt) -> None:
+        judge = Judge(self.step, _gather(attempt, self.verdicts, self.step.rounds[-1].gives))
+        stages = (judge, *self.stages)
+        after = chain.plan_columns(self.columns, stages)
+        with (
+            attempt.table("documents", document_schema(after)) as documents,
+            attempt.table("fates", FATE) as fates,
+        ):
+            before = (table for whole in read_tables(attempt.folder, self.documents) for table in chain.recut(whole))
+            _keep(attempt, documents, chain.Chain(stages, self.columns, attempt, fates).flow(before))
+
+
+@dataclass(frozen=True)
+class Map:
+    """The map of one round: over the documents of a unit with what was given for it, or over rows."""
+
+    step: CorpusStage
+    round: Round
+    documents: Output | None
+    given: tuple[Part, ...]
+    unit: str
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"step": self.step.identity(), "round": self.round.name, "partitions": self.round.partitions}
+
+    def run(self, attempt: Attempt) -> None:
+        rows = [self._checked(table) for table in self._tables(attempt)]
+        table = pa.concat_tables(rows) if rows else self.round.emits.empty_table()
+        with attempt.table("rows", self.round.emits) as writer:
+            attempt.figures["parts"] = write_partitions(writer, table, self.round.partitions)
+        attempt.figures["rows"] = table.num_rows
+
+    def _tables(self, attempt: Attempt) -> Iterator[pa.Table]:
+        if self.documents is None:
+            for item in self.given:
+                for table in read_part(attempt.folder, item):
+                    yield self.step.map(self.round, table, None)
+            return
+        earlier = self.step.rounds[self.step.rounds.index(self.round) - 1].gives if self.given else None
+        given = _gather(attempt, self.given, earlier) if earlier is not None else None
+        columns = sorted({*self.step.needs, "doc_id", "category"})
+        for table in read_tables(attempt.folder, self.documents, columns):
+            attempt.guard.at(unit=attempt.unit.id)
+            yield self.step.map(self.round, self._mine(table), given)
+
+    def _mine(self, table: pa.Table) -> pa.Table:
+        if self.step.categories is None:
+            return table
+        return table.filter(pa.compute.is_in(table["category"], value_set=pa.array(sorted(self.step.categories))))
+
+    def _checked(self, table: pa.Table) -> pa.Table:
+        names = self.round.emits.names
+        if "unit" in names and self.documents is not None:
+            place = names.index("unit")
+            table = table.drop_columns(["unit"]) if "unit" in table.column_names else table
+            table = table.add_column(place, "unit", pa.array([self.unit] * table.num_rows, pa.string()))
+        if set(table.column_names) != set(names):
+            raise StageError(
+                f"the stage '{self.step.label}' emits other columns in '{self.round.name}' than it declares"
+            )
+        return cast(table, self.round.emits)
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """The reduce of one partition; what it gives is cut by the unit that the rows go back to."""
+
+    step: CorpusStage
+    round: Round
+    parts: tuple[Part, ...]
+    max_bytes: int
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"step": self.step.identity(), "round": self.round.name}
+
+    def run(self, attempt: Attempt) -> None:
+        found = []
+        for table in read_sorted(attempt.folder, self.parts, self.round.partitions, self.max_bytes):
+            attempt.guard.at(unit=attempt.unit.id)
+            found.append(cast(self.step.reduce(self.round, table), self.round.gives))
+        rows = pa.concat_tables(found) if found else self.round.gives.empty_table()
+        with attempt.table("rows", self.round.gives) as writer:
+            attempt.figures["parts"] = self._write(writer, rows)
+        attempt.figures["rows"] = rows.num_rows
+
+    def _write(self, writer: Any, rows: pa.Table) -> dict[str, list[object]]:
+        if "unit" not in self.round.gives.names:
+            writer.write(rows)
+            return {}
+        rows = rows.sort_by([(name, "ascending") for name in ("unit", *rows.column_names) if name])
+        units = rows["unit"].to_pylist()
+        starts = [at for at in range(len(units)) if at == 0 or units[at] != units[at - 1]]
+        stops = [*starts[1:], len(units)]
+        cuts = zip(starts, stops, strict=True)
+        return {units[start]: write_part(writer, rows.slice(start, stop - start)) for start, stop in cuts}
+
+
+def _gather(attempt: Attempt, parts: tuple[Part, ...], schema: pa.Schema) -> pa.Table:
+    tables = [table for item in parts for table in read_part(attempt.folder, item)]
+    return pa.concat_tables([schema.empty_table(), *(cast(table, schema) for table in tables)])

@@ -1,0 +1,219 @@
+"""The command line: `loopdata run|plan|status|explain|inspect|train`.
+
+Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
+Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
+traceback. Limit: what a command does lies in its own module, imported when it is called, so that --help is quick.
+"""
+
+import json
+import signal
+import sys
+import traceback
+from dataclasses import asdict, is_dataclass
+from enum import StrEnum
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+from rich.console import Console
+
+from loopdata.errors import ConfigError, LoopdataError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="From Common Crawl and GitHub dumps to sharded token datasets for code pretraining.\n\n"
+    "--debug, anywhere, shows the traceback of an error.",
+)
+errors = Console(stderr=True)
+
+Config = Annotated[str, typer.Argument(help="A run file (YAML).", metavar="CONFIG")]
+Run = Annotated[str, typer.Argument(help="A run folder.", metavar="RUN")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a key: a.b=c (YAML; null removes).")]
+Sample = Annotated[str | None, typer.Option(help="Thin the sources, by repository: 1% or 0.01.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
+
+
+class RunnerName(StrEnum):
+    """How units are run."""
+
+    inline = "inline"
+    ray = "ray"
+
+
+@app.callback()
+def _root() -> None:
+    """One command for each thing to do."""
+
+
+@app.command()
+def run(
+    config: Config,
+    sets: Sets = None,
+    sample: Sample = None,
+    runner: Annotated[RunnerName, typer.Option(help="One process, or Ray.")] = RunnerName.ray,
+    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local workers; by default one a core.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a run file from raw sources to its last section. What is committed is not done again.
+
+    Example: loopdata run configs/quickstart.yaml --sample 10% --set train=null
+    """
+    from pipelines.run import Choice, run_file
+    from pipelines.summary import print_summary
+
+    summary = run_file(_read(config, sets, sample), Choice(runner.value, address, workers), Console(stderr=True))
+    if as_json:
+        _print_json(summary)
+    else:
+        print_summary(summary, Console())
+
+
+@app.command()
+def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json = False) -> None:
+    """Say which units a run would do, which are done, and about how long the rest takes. Runs nothing.
+
+    Example: loopdata plan configs/quickstart.yaml --set corpus.clean.max_mean_line=80
+    """
+    from pipelines.plan import plan_run, print_plan
+
+    planned = plan_run(_read(config, sets, sample))
+    if as_json:
+        _print_json(planned)
+    else:
+        print_plan(planned, Console())
+
+
+@app.command()
+def status(run: Run, as_json: Json = False) -> None:
+    """Say how far a run is, and account for its documents stage by stage.
+
+    Example: loopdata status runs/quickstart
+    """
+    from pipelines.status import print_status, read_status
+
+    found = read_status(run)
+    if as_json:
+        _print_json(found)
+    else:
+        print_status(found, Console())
+
+
+@app.command()
+def explain(
+    run: Run,
+    what: Annotated[str, typer.Argument(help="A path, doc_id, blob id or commit.", metavar="ID|PATH|COMMIT")],
+    as_json: Json = False,
+) -> None:
+    """Say what became of a file: stages passed, what dropped it and why, its survivor, where its tokens lie.
+
+    Example: loopdata explain runs/quickstart json/decoder.py
+    """
+    from pipelines.explain import explain_document, print_explanations
+
+    found = explain_document(run, what)
+    if as_json:
+        _print_json(found)
+    else:
+        print_explanations(found, Console())
+
+
+@app.command()
+def inspect(
+    shard: Annotated[str, typer.Argument(help="A .bin, .idx or .samples.parquet file, or their stem.")],
+    offset: Annotated[int | None, typer.Option(min=0, help="A token of the shard: which sample, from where?")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a shard holds, or with --offset which document a token comes from.
+
+    Example: loopdata inspect runs/quickstart/data/samples.file/stdlib-json-1a2b3c4d.5e6f7a8b.train.bin --offset 1000
+    """
+    from pipelines.inspect_shard import inspect_shard, print_inspection
+
+    found = inspect_shard(shard, offset)
+    if as_json:
+        _print_json(found)
+    else:
+        print_inspection(found, Console())
+
+
+@app.command()
+def train(config: Config, sets: Sets = None) -> None:
+    """Train a model from token shards; the same as `python -m model.train`.
+
+    Example: loopdata train runs/quickstart/train/two_loops.yaml
+    """
+    from model.train import main as train_main
+
+    raise typer.Exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
+
+
+def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:
+    from pipelines.run_file import read_run_file
+
+    extra = [f"sample={_share(sample)}"] if sample is not None else []
+    return read_run_file(config, (*(sets or []), *extra))
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ConfigError(f"--sample {text}: expected a share of the sources", "as in --sample 1%")
+    return share
+
+
+def _print_json(value: Any) -> None:
+    def plain(entry: Any) -> Any:
+        return asdict(entry) if is_dataclass(entry) and not isinstance(entry, type) else str(entry)
+
+    sys.stdout.write(json.dumps(value, default=plain, indent=2) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point: run a command and end with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        result = app([word for word in words if word != "--debug"], standalone_mode=False, prog_name="loopdata")
+        code = result if isinstance(result, int) else 0
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except LoopdataError as error:
+        code = _fail(str(error), error.exit_code, debug)
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("interrupted; what is committed is kept, the same command goes on from there", 130, debug)
+    except BrokenPipeError:
+        code = 0
+    except Exception as error:
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        code = _fail(f"a fault of loopdata, please report it with the output of --debug: {line}", 1, debug)
+    sys.exit(code)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(line: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    errors.print(
+        f"error: {line}" if code != 130 else line, style="bold red", highlight=False, soft_wrap=True, markup=False
+    )
+    return code
+
+
+if __name__ == "__main__":
+    main()

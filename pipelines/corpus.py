@@ -1,0 +1,137 @@
+"""The corpus: sources → split → corpus stages, as phases of units.
+
+Enters: a run file and a driver (or a planner, which runs nothing). Leaves: the manifests of the final documents, one a
+unit. Row-local stages between two corpus-wide ones are fused into one phase, so that a document is read and parsed once
+for all of them; a corpus-wide stage is a phase for each map and each reduce, and its verdicts open the next phase.
+Limit: a unit is one input of a source, however large.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from loopdata.engine.chain import plan_columns
+from loopdata.engine.driver import Phases
+from loopdata.engine.exchange import Part, part, whole
+from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
+from loopdata.engine.unit import Manifest, Unit
+from loopdata.errors import ConfigError
+from loopdata.schema import source_schema
+from loopdata.sources.split import Splitter
+from loopdata.stage import CorpusStage, Input, Round, Source, unit_interval
+from pipelines.run_file import RunFile, split_corpus
+
+
+@dataclass(frozen=True)
+class UnitSplit:
+    """The splitter as one unit sees it: where its groups are known, its key depends on their sides alone."""
+
+    splitter: Splitter
+    groups: tuple[str, ...] | None
+
+    def identity(self) -> Mapping[str, Any]:
+        if self.groups is None:
+            return {"valid": self.splitter.valid}
+        return {group: self.splitter.split_of(group) for group in self.groups}
+
+    def assign(self, table: pa.Table) -> pa.Table:
+        return self.splitter.assign(table)
+
+
+def build_corpus(file: RunFile, phases: Phases) -> list[Manifest]:
+    """Run (or plan) every phase up to the final documents; their manifests in the order of the units."""
+    first, rest = split_corpus(file.corpus)
+    inputs = list_inputs(file)
+    splitter = _splitter(file, [item for _, item in inputs])
+    units = [
+        Unit(
+            "ingest",
+            f"{source.label}/{item.name}",
+            Ingest(source, item, UnitSplit(splitter, item.groups), first),
+            (item.digest,),
+            item.num_bytes,
+        )
+        for source, item in inputs
+    ]
+    manifests = phases.phase("ingest", units)
+    columns = plan_columns(columns_of(source_schema()), first)
+    for step, stages in rest:
+        verdicts = _rounds(step, manifests, phases, file.limits.exchange_mb << 20)
+        phase = f"{step.label}.apply"
+        units = [
+            Unit(
+                phase,
+                found.name,
+                Segment(found.output("documents"), step, given, stages, columns),
+                (found.output("documents").sha256, *(item.digest for item in given)),
+                found.num_bytes,
+            )
+            for found, given in zip(manifests, verdicts, strict=True)
+        ]
+        manifests = phases.phase(phase, units)
+        columns = plan_columns(columns, (step, *stages))
+    return manifests
+
+
+def list_inputs(file: RunFile) -> list[tuple[Source, Input]]:
+    """Every input of every source, thinned by hash to about `sample` of them; at least two where there are two."""
+    inputs = [(source, item) for source in file.sources for item in source.inputs()]
+    if file.sample >= 1.0:
+        return inputs
+    places = {id(item): unit_interval(0, "sample", source.label, item.name) for source, item in inputs}
+    lowest = sorted(places.values())[:2]
+    return [(source, item) for source, item in inputs if places[id(item)] < file.sample or places[id(item)] in lowest]
+
+
+def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
+    """The splitter with at least one group held out, where the groups are known beforehand."""
+    groups = [group for item in inputs for group in item.groups or ()]
+    if all(item.groups is not None for item in inputs) and not file.splitter.can_split(groups):
+        raise ConfigError(
+            f"all documents belong to the repository '{groups[0]}', so that none can be held out",
+            "add a source, or cut this one by `repo_per: top_folder`",
+        )
+    return file.splitter.force(groups)
+
+
+def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[tuple[Part, ...]]:
+    """Drive the rounds of a corpus stage; return the verdicts of each unit of documents."""
+    given: list[Manifest] = []
+    for turn in step.rounds:
+        name = f"{step.label}.{turn.name}"
+        mapped = phases.phase(f"{name}.map", _maps(step, turn, f"{name}.map", manifests, given))
+        given = phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
+    return [_parts(given, found.unit) for found in manifests]
+
+
+def _maps(step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: list[Manifest]) -> list[Unit]:
+    units = []
+    if turn.over == "rows":
+        for found in given:
+            rows = whole(found, "rows")
+            task = Map(step, turn, None, (rows,), found.unit)
+            units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
+        return units
+    for found in manifests:
+        documents = found.output("documents")
+        parts = _parts(given, found.unit)
+        reads = (documents.sha256, *(item.digest for item in parts))
+        units.append(Unit(phase, found.name, Map(step, turn, documents, parts, found.unit), reads, found.num_bytes))
+    return units
+
+
+def _reduces(step: CorpusStage, turn: Round, phase: str, mapped: list[Manifest], max_bytes: int) -> list[Unit]:
+    units = []
+    for number in range(turn.partitions):
+        parts = _parts(mapped, str(number))
+        reads = tuple(item.digest for item in parts)
+        size = sum(item.num_bytes for item in parts)
+        units.append(Unit(phase, f"part-{number:05d}", Reduce(step, turn, parts, max_bytes), reads, size))
+    return units
+
+
+def _parts(manifests: list[Manifest], name: str) -> tuple[Part, ...]:
+    found = (part(manifest, "rows", name) for manifest in manifests)
+    return tuple(item for item in found if item is not None)

@@ -1,0 +1,188 @@
+"""What became of a file, from recorded fates only: no rule is run again.
+
+Enters: a run folder and a path, doc_id, blob id or commit. Leaves: for each document that fits, the places where it was
+seen, the stages it passed, the fate that ended it with rule, value and threshold, its survivor, and the shards and
+offsets where its tokens lie. Limit: it reads the tables of locations of the whole run, one after the other.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.text import Text
+
+from loopdata.engine.ledger import Ledger, manifests
+from loopdata.engine.tables import read_table, read_tables
+from loopdata.engine.unit import Manifest
+from loopdata.errors import ConfigError
+from loopdata.stage import ENDS
+from loopdata.storage import Folder
+
+MAX_EXPLAINED = 20
+ID_COLUMNS = ("doc_id", "blob_id", "commit")
+
+
+@dataclass
+class Explanation:
+    """One document. `fates` are rows of FATE in the order of the stages; `tokens` says where they lie."""
+
+    doc_id: str
+    place: dict[str, Any]
+    unit: str
+    passed: list[str] = field(default_factory=list)
+    ended_by: dict[str, Any] | None = None
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    survivor: dict[str, Any] | None = None
+    tokens: list[dict[str, Any]] = field(default_factory=list)
+    not_reached: list[str] = field(default_factory=list)
+
+
+class _Run:
+    """The manifests of a run, by unit name."""
+
+    def __init__(self, url: str) -> None:
+        self.folder = Folder(url)
+        ledger = Ledger.read(self.folder)
+        self.of_unit: dict[str, list[Manifest]] = {}
+        self.phases = list(ledger.phases)
+        for manifest in manifests(self.folder, ledger):
+            self.of_unit.setdefault(manifest.name, []).append(manifest)
+
+    def locations(self) -> list[tuple[str, Manifest]]:
+        return [(name, found[0]) for name, found in self.of_unit.items() if "locations" in found[0].outputs]
+
+    def find(self, test: Any) -> list[tuple[str, dict[str, Any]]]:
+        """Unit name and row of every location that `test`, an Arrow mask of a table, accepts."""
+        rows = []
+        for name, manifest in self.locations():
+            for table in read_tables(self.folder, manifest.output("locations")):
+                rows += [(name, row) for row in table.filter(test(table)).to_pylist()]
+        return rows
+
+
+def explain_document(url: str, what: str) -> list[Explanation]:
+    """Every document that `what` names, at most MAX_EXPLAINED. ConfigError where there is none."""
+    run = _Run(url)
+    found = run.find(lambda table: _by_id(table, what)) or run.find(lambda table: _by_path(table, what))
+    if not found:
+        raise ConfigError(
+            f"no document of {url} has the path, doc_id, blob id or commit '{what}'",
+            "a path may be shortened from the left, as in json/decoder.py",
+        )
+    return [_explain(run, name, row) for name, row in found[:MAX_EXPLAINED]]
+
+
+def _by_id(table: pa.Table, what: str) -> pa.Array:
+    mask = pc.equal(table["doc_id"], what)
+    for column in ID_COLUMNS[1:]:
+        mask = pc.or_(mask, pc.fill_null(pc.equal(table[column], what), False))
+    return mask
+
+
+def _by_path(table: pa.Table, what: str) -> pa.Array:
+    """`what` is a path, the end of one, or source/repository/path."""
+    whole = pc.binary_join_element_wise(
+        table["source"], pc.fill_null(table["repo"], ""), pc.fill_null(table["path"], ""), "/"
+    )
+    wanted = what.removeprefix("./")
+    return pc.or_(pc.equal(whole, wanted), pc.ends_with(whole, "/" + wanted.lstrip("/")))
+
+
+def _explain(run: _Run, name: str, row: dict[str, Any]) -> Explanation:
+    result = Explanation(row["doc_id"], row, name)
+    found = run.of_unit[name]
+    fates = _fates(run, found, row["doc_id"])
+    stages = [(manifest, count.stage) for manifest in found for count in manifest.counts if "fates" in manifest.outputs]
+    for position, (_, stage) in enumerate(stages):
+        mine = [fate for fate in fates if fate["stage"] == stage]
+        result.notes += [fate for fate in mine if fate["fate"] not in ENDS]
+        result.ended_by = next((fate for fate in mine if fate["fate"] in ENDS), None)
+        if result.ended_by is not None:
+            result.not_reached = [later for _, later in stages[position + 1 :]]
+            break
+        result.passed.append(stage)
+    refs = [fate["ref"] for fate in [*result.notes, result.ended_by] if fate and fate["ref"]]
+    result.survivor = _place(run, refs[0]) if refs else None
+    result.tokens = _tokens(run, found, row["doc_id"])
+    return result
+
+
+def _fates(run: _Run, found: list[Manifest], doc_id: str) -> list[dict[str, Any]]:
+    return [
+        fate
+        for manifest in found
+        if "fates" in manifest.outputs
+        for table in read_tables(run.folder, manifest.output("fates"))
+        for fate in table.filter(pc.equal(table["subject"], doc_id)).to_pylist()
+    ]
+
+
+def _place(run: _Run, doc_id: str) -> dict[str, Any]:
+    found = run.find(lambda table: pc.equal(table["doc_id"], doc_id))
+    return found[0][1] if found else {"doc_id": doc_id}
+
+
+def _tokens(run: _Run, found: list[Manifest], doc_id: str) -> list[dict[str, Any]]:
+    """Where the samples that hold the document lie: shard, first token, number of tokens."""
+    rows = []
+    for manifest in found:
+        for label, output in manifest.outputs.items():
+            if not label.endswith(".samples"):
+                continue
+            stem = output.name.removesuffix(".samples.parquet")
+            table = read_table(run.folder, output)
+            for row in table.to_pylist():
+                if doc_id in row["parents"]:
+                    wanted = ("sample_id", "category", "split", "offset", "length", "num_bytes")
+                    rows.append({"shard": f"{stem}.bin", **{key: row[key] for key in wanted}})
+    return rows
+
+
+def print_explanations(found: list[Explanation], console: Console) -> None:
+    """A short paragraph a document."""
+    for explanation in found:
+        for line in _lines(explanation):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print()
+    if len(found) == MAX_EXPLAINED:
+        console.print(f"(the first {MAX_EXPLAINED}; give more of the path, or an id)", style="dim")
+
+
+def _lines(item: Explanation) -> list[Text | str]:
+    lines: list[Text | str] = [Text(_named(item.place), style="bold")]
+    lines.append(f"  doc_id {item.doc_id}   blob {item.place.get('blob_id')}   {item.place.get('num_bytes')} bytes")
+    if item.passed:
+        lines.append(f"  passed     {' → '.join(item.passed)}")
+    lines += [f"  noted      in {_fate(note)}" for note in item.notes]
+    if item.ended_by:
+        lines.append(Text(f"  {item.ended_by['fate']:<10} in {_fate(item.ended_by)}", style="red"))
+    if item.not_reached:
+        lines.append(f"  not seen   by {', '.join(item.not_reached)}")
+    if item.survivor:
+        lines.append(f"  instead    {_named(item.survivor)} ({item.survivor['doc_id']})")
+    for at in item.tokens:
+        first, last = at["offset"], at["offset"] + at["length"]
+        lines.append(
+            Text(
+                f"  tokens     {first:,} to {last:,} of {at['shard']} ({at['category']}, {at['split']})", style="green"
+            )
+        )
+    if not item.tokens and not item.ended_by:
+        lines.append("  tokens     none: no sample was made of it")
+    return lines
+
+
+def _named(place: dict[str, Any]) -> str:
+    name = "/".join(str(place[key]) for key in ("source", "repo", "path") if place.get(key))
+    return f"{name} at commit {place['commit'][:12]}" if place.get("commit") else name or place["doc_id"]
+
+
+def _fate(fate: dict[str, Any]) -> str:
+    text = f"'{fate['stage']}' by rule '{fate['rule']}'"
+    if fate["value"] is not None:
+        text += f": {fate['value']:,.6g}"
+    if fate["threshold"] is not None:
+        text += f" (threshold {fate['threshold']:,.6g})"
+    return f"{text}: {fate['details'].strip().splitlines()[-1]}" if fate["details"] else text

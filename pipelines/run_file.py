@@ -1,0 +1,250 @@
+"""The run file: one YAML mapping that describes a run from raw sources to a trained proof.
+
+Enters: a YAML file and overrides. Leaves: a frozen `RunFile`, whose sections `sources`, `corpus` and `samples` are
+already the objects that do the work. Every unknown key and every stage whose columns nobody provides is an error here,
+before any work starts. Limit: the tables below name every source, stage and builder; a new one is added by a line.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.language import Language
+from loopdata.config import Strict, load_yaml, nearest, parse
+from loopdata.dedup.exact import ExactDedup
+from loopdata.engine.chain import plan_columns
+from loopdata.engine.driver import Failures
+from loopdata.errors import ConfigError
+from loopdata.fim.file_level import FileBuilder
+from loopdata.schema import require, source_schema
+from loopdata.sources.files import Files
+from loopdata.sources.git import Git
+from loopdata.sources.split import Splitter
+from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
+from pipelines.arms import read_arms
+
+SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
+STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup)}
+BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
+
+
+class SeedSection(Strict):
+    """`data` decides what is drawn, `init` the first weights, `order` the order of training."""
+
+    data: int = 0
+    init: int = 0
+    order: int = 0
+
+
+class SplitSection(Strict):
+    """`valid`: share of repositories held out. `families`: forks that are held out or trained on together."""
+
+    valid: float = Field(0.02, gt=0, lt=1)
+    families: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class TrainTokenizer(Strict):
+    """`sample_mb`: how much text of the training split, drawn by hash, the tokenizer is trained on."""
+
+    vocab_size: int = Field(32_768, ge=300, le=1 << 20)
+    sample_mb: float = Field(64.0, gt=0)
+
+
+class TokensSection(Strict):
+    """The tokenizer is trained on the training split."""
+
+    train: TrainTokenizer = TrainTokenizer()
+
+
+class MixtureSection(Strict):
+    """`tokens` drawn by `weights` of the entries under `samples`, in sequences of `sequence` tokens."""
+
+    tokens: int = Field(gt=0)
+    sequence: int = Field(1024, ge=16)
+    weights: dict[str, float]
+    max_epochs: int = Field(4, ge=1)
+
+
+class FailuresSection(Strict):
+    """How many documents may be quarantined before the run fails: the larger of the two."""
+
+    max_documents: int = Field(10, ge=0)
+    max_share: float = Field(0.001, ge=0, le=1)
+
+
+class LimitsSection(Strict):
+    """Guards far above the work: a process that stands still, a unit that never ends, memory of one exchange task."""
+
+    stall_seconds: float = Field(600.0, gt=0)
+    unit_seconds: float = Field(21_600.0, gt=0)
+    exchange_mb: int = Field(256, ge=1)
+
+
+class _File(Strict):
+    """The mapping as it is written."""
+
+    run: str
+    seed: int | SeedSection = 0
+    sample: float = Field(1.0, gt=0, le=1)
+    sources: dict[str, dict[str, Any]]
+    split: SplitSection = SplitSection()
+    corpus: list[dict[str, Any]] = Field(default_factory=list)
+    tokens: TokensSection | None = None
+    samples: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    mixture: MixtureSection | None = None
+    train: dict[str, Any] | None = None
+    failures: FailuresSection = FailuresSection()
+    limits: LimitsSection = LimitsSection()
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run, ready to be driven. `data` is the resolved mapping, which stays in the run folder."""
+
+    data: dict[str, Any]
+    run: str
+    seed: SeedSection
+    sample: float
+    sources: tuple[Source, ...]
+    splitter: Splitter
+    corpus: tuple[Step, ...]
+    builders: tuple[Builder, ...]
+    tokens: TokensSection | None
+    mixture: MixtureSection | None
+    arms: dict[str, dict[str, Any]]
+    failures: Failures
+    limits: LimitsSection
+
+
+def read_run_file(path: str | Path, sets: tuple[str, ...] = ()) -> RunFile:
+    """Read and check a run file. ConfigError names the key, the value and what would be right."""
+    return resolve(load_yaml(path, sets))
+
+
+def resolve(data: dict[str, Any]) -> RunFile:
+    """Check a mapping and build what it names."""
+    file = parse(_File, data, "")
+    seed = (
+        file.seed
+        if isinstance(file.seed, SeedSection)
+        else SeedSection(data=file.seed, init=file.seed, order=file.seed)
+    )
+    if not file.sources:
+        raise ConfigError("the run file names no sources", "add one under `sources:`")
+    corpus = tuple(_step(entry, seed.data) for entry in file.corpus)
+    builders = tuple(_builder(name, entry, seed.data) for name, entry in file.samples.items())
+    _check_names([step.label for step in corpus], "corpus")
+    _check_columns(corpus, builders)
+    _check_sections(file)
+    arms = read_arms(file.train, seed.init)
+    return RunFile(
+        _repeatable(data, arms),
+        file.run,
+        seed,
+        file.sample,
+        tuple(_source(name, entry) for name, entry in sorted(file.sources.items())),
+        Splitter(file.split.valid, file.split.families),
+        corpus,
+        builders,
+        file.tokens,
+        file.mixture,
+        arms,
+        Failures(file.failures.max_documents, file.failures.max_share),
+        file.limits,
+    )
+
+
+def _repeatable(data: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The mapping as it stays in the run folder: local paths whole, model files read in."""
+    sources = {name: _whole_path(entry) for name, entry in data["sources"].items()}
+    result = data | {"run": _whole(data["run"]), "sources": sources}
+    return result | {"train": {"arms": arms}} if arms else result
+
+
+def _whole_path(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {"path": _whole(entry["path"])} if isinstance(entry.get("path"), str) else entry
+
+
+def _whole(path: str) -> str:
+    return path if "://" in path else str(Path(path).resolve())
+
+
+def dump(data: dict[str, Any]) -> bytes:
+    """The resolved mapping as YAML, in the order it was written."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode()
+
+
+def _pick(table: dict[str, Any], key: str, what: str, where: str) -> Any:
+    if key not in table:
+        raise ConfigError(f"{where}: there is no {what} '{key}'{nearest(key, list(table))}")
+    return table[key]
+
+
+def _source(name: str, entry: dict[str, Any]) -> Source:
+    if "kind" not in entry:
+        raise ConfigError(f"sources.{name}: the key 'kind' is missing", f"there are: {', '.join(SOURCES)}")
+    kind = _pick(SOURCES, str(entry["kind"]), "kind of source", f"sources.{name}.kind")
+    config = parse(kind.Config, {key: value for key, value in entry.items() if key != "kind"}, f"sources.{name}")
+    source: Source = kind(config, label=name)
+    return source
+
+
+def _step(entry: dict[str, Any], seed: int) -> Step:
+    names = [key for key in entry if key != "as"]
+    if len(names) != 1:
+        raise ConfigError(f"corpus: an entry must name one stage, found {entry!r}", "as in `- clean: {}`")
+    name = names[0]
+    kind = _pick(STAGES, name, "stage", "corpus")
+    label = str(entry.get("as") or name)
+    step: Step = kind(parse(kind.Config, entry[name], f"corpus.{label}"), label=label, seed=seed)
+    return step
+
+
+def _builder(name: str, entry: dict[str, Any], seed: int) -> Builder:
+    if "builder" not in entry:
+        raise ConfigError(f"samples.{name}: the key 'builder' is missing", f"there are: {', '.join(BUILDERS)}")
+    kind = _pick(BUILDERS, str(entry["builder"]), "builder", f"samples.{name}.builder")
+    config = parse(kind.Config, {key: value for key, value in entry.items() if key != "builder"}, f"samples.{name}")
+    builder: Builder = kind(config, label=name, seed=seed)
+    return builder
+
+
+def _check_names(labels: list[str], where: str) -> None:
+    twice = sorted({label for label in labels if labels.count(label) > 1} | ({"read"} & set(labels)))
+    if twice:
+        raise ConfigError(f"{where}: the name '{twice[0]}' is taken already", "name one of them by `as:`")
+
+
+def _check_columns(corpus: tuple[Step, ...], builders: tuple[Builder, ...]) -> None:
+    columns = {field.name: field.type for field in source_schema()}
+    after = plan_columns(columns, corpus)
+    for builder in builders:
+        require(after, builder.needs, f"the builder '{builder.name}' of samples.{builder.label}")
+
+
+def _check_sections(file: _File) -> None:
+    if file.samples and file.tokens is None:
+        raise ConfigError("`samples` needs the section `tokens`", "add `tokens: {train: {vocab_size: 8192}}`")
+    if file.mixture is not None:
+        for name in file.mixture.weights:
+            _pick(file.samples, name, "entry under samples", "mixture.weights")
+    if file.mixture is None and file.train is not None:
+        raise ConfigError("`train` needs the section `mixture`", "add it, or leave training out by --set train=null")
+    if file.mixture is not None and not file.samples:
+        raise ConfigError("`mixture` needs entries under `samples`", "add `samples: {file: {builder: file}}`")
+
+
+def split_corpus(corpus: tuple[Step, ...]) -> tuple[tuple[Stage, ...], list[tuple[CorpusStage, tuple[Stage, ...]]]]:
+    """The stages before the first corpus stage, then each corpus stage with the stages behind it."""
+    first: list[Stage] = []
+    rest: list[tuple[CorpusStage, list[Stage]]] = []
+    for step in corpus:
+        if isinstance(step, CorpusStage):
+            rest.append((step, []))
+        elif isinstance(step, Stage):
+            (rest[-1][1] if rest else first).append(step)
+    return tuple(first), [(step, tuple(stages)) for step, stages in rest]

@@ -1,0 +1,83 @@
+"""How far a run is, and the account of its documents, from the ledger and the manifests alone.
+
+Enters: a run folder. Leaves: phases with units done, the account of each stage, and the documents that were
+quarantined. Limit: it shows what is committed; what workers are at right now is not recorded.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+
+from loopdata.engine.ledger import Ledger, manifests, totals
+from loopdata.engine.tables import read_tables
+from loopdata.engine.unit import Count
+from loopdata.storage import Folder
+
+MAX_SHOWN = 10
+
+
+@dataclass
+class Status:
+    """`phases` maps a name to (units done, units); `quarantined` holds the first rows of FATE of that kind."""
+
+    run: str
+    complete: bool
+    phases: dict[str, tuple[int, int]]
+    stages: list[Count]
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_status(url: str) -> Status:
+    """RunError where the folder holds no run."""
+    run = Folder(url)
+    ledger = Ledger.read(run)
+    found = list(manifests(run, ledger))
+    done = {name: sum(entry.phase == name for entry in found) for name in ledger.phases}
+    phases = {name: (done[name], len(units)) for name, units in ledger.phases.items()}
+    result = Status(url, ledger.complete, phases, totals(found))
+    for manifest in found:
+        if len(result.quarantined) >= MAX_SHOWN or not any(count.quarantined for count in manifest.counts):
+            continue
+        for table in read_tables(run, manifest.output("fates")):
+            result.quarantined += table.filter(pc.equal(table["fate"], "quarantined")).to_pylist()
+    result.quarantined = result.quarantined[:MAX_SHOWN]
+    return result
+
+
+def print_status(found: Status, console: Console) -> None:
+    """Tables for people."""
+    console.print(f"{found.run}: {'complete' if found.complete else 'not complete; run it again to go on'}")
+    phases = Table("phase", "done", "units", box=None, header_style="dim")
+    for name, (done, units) in found.phases.items():
+        phases.add_row(name, f"{done:,}", f"{units:,}")
+    console.print(phases)
+    console.print(stage_table(found.stages))
+    for fate in found.quarantined:
+        last = (fate["details"] or "").strip().splitlines()[-1:] or [""]
+        line = f"quarantined {fate['subject']} in '{fate['stage']}' ({fate['rule']}): {last[0]}"
+        console.print(line, style="red", soft_wrap=True, highlight=False, markup=False)
+
+
+def stage_table(stages: list[Count]) -> Table:
+    """Documents and MB through each stage, with the rules that ended most."""
+    table = Table(box=None, header_style="dim")
+    for name in ("stage", "in", "MB in", "kept", "MB kept", "dropped", "quarantined"):
+        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
+    table.add_column("by rule", overflow="fold")
+    for count in stages:
+        rules = sorted(count.notes.items(), key=lambda item: (-item[1], item[0]))
+        shown = ", ".join(f"{name.split('.', 1)[1]} {number:,}" for name, number in rules[:4])
+        table.add_row(
+            count.stage,
+            f"{count.entered:,}",
+            f"{count.entered_bytes / 1e6:,.1f}",
+            f"{count.kept:,}",
+            f"{count.kept_bytes / 1e6:,.1f}",
+            f"{count.dropped:,}",
+            f"{count.quarantined:,}",
+            shown + (", …" if len(rules) > 4 else ""),
+        )
+    return table
