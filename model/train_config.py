@@ -66,7 +66,7 @@ class TrainConfig:
 
     def _require(self, name: str, holds: bool, remedy: str) -> None:
         if not holds:
-            raise ConfigError(f"'train.{name}' is {getattr(self, name)!r}", remedy)
+            raise ConfigError(f"'{name}' is {getattr(self, name)!r}", remedy)
 
     def total_steps(self, order_size: int, length: int) -> int:
         """Steps of the whole training: of `tokens` or one pass, rounded up to whole steps."""

@@ -1,0 +1,48 @@
+"""What enters the next loop: exact values."""
+
+import math
+
+import pytest
+import torch
+
+from kernels.documents import Documents
+from model.config import ModelConfig
+from model.injection import Injection, shift
+
+E = torch.tensor([[[1.0], [2.0], [3.0]]])
+H = torch.tensor([[[10.0], [20.0], [30.0]]])
+ONE = Documents.whole(1, 3)
+
+
+def inject(law: str, loop_shift: int = 0) -> list[float]:
+    config = ModelConfig(
+        vocab_size=2, dim=1, layers=1, heads=1, head_dim=2, ffn_dim=1, max_length=3,
+        input_injection=law, loop_shift=loop_shift, embedding_scale=0.5, state_scale=0.1,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return Injection(config)(E, H, ONE).flatten().tolist()  # type: ignore[no-any-return]
+
+
+def test_add_is_equation_1() -> None:
+    assert inject("add") == [11, 22, 33]
+
+
+def test_replace_forgets_the_embedding() -> None:
+    assert inject("replace") == [10, 20, 30]
+
+
+def test_scaled_weighs_both() -> None:
+    assert inject("scaled") == pytest.approx([1.5, 3.0, 4.5])
+
+
+def test_parcae_begins_with_half_of_the_state_and_ln_2_of_the_embedding() -> None:
+    expected = [5 + math.log(2), 10 + 2 * math.log(2), 15 + 3 * math.log(2)]
+    assert inject("parcae") == pytest.approx(expected)
+
+
+def test_a_shift_moves_the_state_before_it_is_mixed() -> None:
+    assert inject("add", loop_shift=1) == [1, 12, 23]
+
+
+def test_a_shift_stays_inside_its_document() -> None:
+    documents = Documents.of(torch.tensor([[0, 1, 1]]))
+    assert shift(H, documents, 1).flatten().tolist() == [0, 0, 20]
