@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from loopdata.errors import ConfigError, RunError, ShardError
+from loopdata.errors import ConfigError, RunError
 from loopdata.tokens.shards import Dataset
 from model.checkpoint import Progress, check_origin, newest_checkpoint, save_checkpoint
 from model.config import ModelConfig, as_mapping, load_model_config
@@ -238,8 +238,6 @@ def _check_fit(model: ModelConfig, dataset: Dataset) -> None:
             f"'model.max_length' is {model.max_length}, the dataset's sequences have {dataset.length} tokens",
             "raise it, or pack shorter sequences",
         )
-    if len(dataset.order) == 0:
-        raise ShardError(f"{dataset.path} has an empty training order", "give the mixture something to draw from")
 
 
 def _device(name: str) -> torch.device:
