@@ -21,6 +21,10 @@ class Seed:
     init: int = 17
     order: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.order is not None and self.order < 0:
+            raise ConfigError(f"'seed.order' is {self.order!r}", "give 0 or more")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
