@@ -109,7 +109,7 @@ def test_legacy_text_has_few_high_bytes(letters: int, kept: bool) -> None:
     assert (end(clean(b"\xe9" + b"a" * letters)) is None) is kept
 
 
-@pytest.mark.parametrize(("content", "kept"), [(b"\xe9a\xe9\xe9" + b"b" * 99, True), (b"\xe9\xe9" + b"b" * 99, False)])
+@pytest.mark.parametrize(("content", "kept"), [(b"\xe9a\xe9\xe9" + b"b" * 50, True), (b"\xe9\xe9" + b"b" * 50, False)])
 def test_legacy_text_has_its_high_bytes_alone(content: bytes, kept: bool) -> None:
     assert (end(clean(content)) is None) is kept
 
@@ -128,8 +128,8 @@ def test_any_bytes_give_a_fate_or_text_that_encodes(content: bytes) -> None:
 
 
 def test_line_ends_become_newlines_and_are_counted() -> None:
-    outcome = clean(b"a = 1\r\nb = 2\rc = 3\nd\r\r\n")
-    assert text_of(outcome) == "a = 1\nb = 2\nc = 3\nd\n\n"
+    outcome = clean(b"aa = 1\r\nbb = 2\rcc = 3\nd\r\r\n")
+    assert text_of(outcome) == "aa = 1\nbb = 2\ncc = 3\nd\n\n"
     assert outcome.fates == [Fate("0", "clean", "edited", "line_endings", 4)]
 
 
@@ -198,8 +198,8 @@ def test_rules_of_code_do_not_touch_other_categories() -> None:
 
 
 def test_documents_keep_their_order_and_each_dropped_one_has_one_end() -> None:
-    outcome = clean(b"a = 1\n", b"", b"b = 2", b"x" * 2_000, b"1" * 50, b"c", b"\xff\xff")
-    assert outcome.kept["text"].to_pylist() == ["a = 1\n", "b = 2", "c"]
+    outcome = clean(b"aa = 1\n", b"", b"bb = 2", b"x" * 2_000, b"1" * 50, b"c", b"\xff\xff")
+    assert outcome.kept["text"].to_pylist() == ["aa = 1\n", "bb = 2", "c"]
     ends = sorted((f.subject, f.rule) for f in outcome.fates if f.fate in ENDS)
     assert ends == [("1", "empty"), ("3", "longest_line"), ("4", "alphabetic"), ("6", "undecodable")]
 
@@ -230,6 +230,8 @@ def test_spans_of_a_structured_document_still_fit() -> None:
         ("\x85a".encode() * 5_000_000, "control_characters"),
         (np.random.default_rng(7).bytes(20_000_000), "undecodable"),
     ],
+    # pytest would write the contents into the names.
+    ids=["one line", "carriage returns", "lines", "brackets", "C1 controls", "random bytes"],
 )
 def test_hostile_files_have_an_end(content: bytes, rule: str) -> None:
     found = end(clean(content))

@@ -11,7 +11,7 @@ from loopdata.syntax import language_names
         ("a.py", "Python"), ("d/A.PY", "Python"), ("a.cpp", "C++"), ("a.h", "C"), ("a.js", "JavaScript"),
         ("a.ts", "TypeScript"), ("a.test.js", "JavaScript"), ("a.rs", "Rust"), ("a.go", "Go"), ("a.cs", "C#"),
         ("a.hpp", "C++"), ("Makefile", "Makefile"), ("d/Dockerfile", "Dockerfile"), ("Dockerfile.dev", "Dockerfile"),
-        ("CMakeLists.txt", "CMake"), ("notes.txt", "Text"), ("a.unknown", None), ("python", None), (".py", "Python"),
+        ("CMakeLists.txt", "CMake"), ("notes.txt", "Text"), ("a.unknown", None), ("python", None), (".py", None),
         ("py", None), ("a.py/b", None), ("", None), ("go.mod", "Go Module"), ("a.tar.gz", None), (".bashrc", "Shell"),
     ],
 )  # fmt: skip
