@@ -1,7 +1,7 @@
 """The proof: the arms that a run file names, each a model trained on the run's dataset.
 
-Enters: the settings of each arm and the dataset. Leaves: a folder an arm with its config, checkpoints, metrics and result.
-An arm's folder is named after everything that its result depends on, so that a finished arm is not trained again and a
+Enters: the settings of each arm and the dataset. Leaves: an arm's folder with config, checkpoints, metrics, result. An
+arm's folder is named after everything that its result depends on, so that a finished arm is not trained again and a
 changed one starts afresh. Limit: arms differ by what the run file says of each; one seed of each proves nothing.
 """
 
@@ -21,6 +21,7 @@ from model.parsing import parse
 from model.result import Result
 from model.train_config import TrainConfig
 from pipelines.dataset import Built
+
 
 @dataclass(frozen=True)
 class Arm:

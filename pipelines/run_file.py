@@ -43,15 +43,15 @@ class SeedSection(Strict):
 class SplitSection(Strict):
     """`valid`: share of repositories held out. `families`: forks that are held out or trained on together."""
 
-    valid: float = Field(0.02, gt=0, lt=1)
+    valid: float = Field(default=0.02, gt=0, lt=1)
     families: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class TrainTokenizer(Strict):
     """`sample_mb`: how much text of the training split, drawn by hash, the tokenizer is trained on."""
 
-    vocab_size: int = Field(32_768, ge=300, le=1 << 20)
-    sample_mb: float = Field(64.0, gt=0)
+    vocab_size: int = Field(default=32_768, ge=300, le=1 << 20)
+    sample_mb: float = Field(default=64.0, gt=0)
 
 
 class TokensSection(Strict):
@@ -64,24 +64,24 @@ class MixtureSection(Strict):
     """`tokens` drawn by `weights` of the entries under `samples`, in sequences of `sequence` tokens."""
 
     tokens: int = Field(gt=0)
-    sequence: int = Field(1024, ge=16)
+    sequence: int = Field(default=1024, ge=16)
     weights: dict[str, float]
-    max_epochs: int = Field(4, ge=1)
+    max_epochs: int = Field(default=4, ge=1)
 
 
 class FailuresSection(Strict):
     """How many documents may be quarantined before the run fails: the larger of the two."""
 
-    max_documents: int = Field(10, ge=0)
-    max_share: float = Field(0.001, ge=0, le=1)
+    max_documents: int = Field(default=10, ge=0)
+    max_share: float = Field(default=0.001, ge=0, le=1)
 
 
 class LimitsSection(Strict):
     """Guards far above the work: a process that stands still, a unit that never ends, memory of one exchange task."""
 
-    stall_seconds: float = Field(600.0, gt=0)
-    unit_seconds: float = Field(21_600.0, gt=0)
-    exchange_mb: int = Field(256, ge=1)
+    stall_seconds: float = Field(default=600.0, gt=0)
+    unit_seconds: float = Field(default=21_600.0, gt=0)
+    exchange_mb: int = Field(default=256, ge=1)
 
 
 class _File(Strict):
@@ -89,7 +89,7 @@ class _File(Strict):
 
     run: str
     seed: int | SeedSection = 0
-    sample: float = Field(1.0, gt=0, le=1)
+    sample: float = Field(default=1.0, gt=0, le=1)
     sources: dict[str, dict[str, Any]]
     split: SplitSection = SplitSection()
     corpus: list[dict[str, Any]] = Field(default_factory=list)

@@ -54,30 +54,25 @@ def print_status(found: Status, console: Console) -> None:
     for name, (done, units) in found.phases.items():
         phases.add_row(name, f"{done:,}", f"{units:,}")
     console.print(phases)
-    console.print(stage_table(found.stages))
+    print_stages(found.stages, console)
     for fate in found.quarantined:
         last = (fate["details"] or "").strip().splitlines()[-1:] or [""]
         line = f"quarantined {fate['subject']} in '{fate['stage']}' ({fate['rule']}): {last[0]}"
         console.print(line, style="red", soft_wrap=True, highlight=False, markup=False)
 
 
-def stage_table(stages: list[Count]) -> Table:
-    """Documents and MB through each stage, with the rules that ended most."""
-    table = Table(box=None, header_style="dim")
-    for name in ("stage", "in", "MB in", "kept", "MB kept", "dropped", "quarantined"):
+def print_stages(stages: list[Count], console: Console) -> None:
+    """Documents and MB through each stage, then the rules that ended or marked documents there."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("stage", "in", "MB in", "born", "kept", "MB kept", "dropped", "quarantined"):
         table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
-    table.add_column("by rule", overflow="fold")
+    for count in stages:
+        sizes = f"{count.entered_bytes / 1e6:,.1f}", f"{count.kept_bytes / 1e6:,.1f}"
+        numbers = [f"{number:,}" for number in (count.born, count.kept, count.dropped, count.quarantined)]
+        table.add_row(count.stage, f"{count.entered:,}", sizes[0], *numbers[:2], sizes[1], *numbers[2:])
+    console.print(table)
     for count in stages:
         rules = sorted(count.notes.items(), key=lambda item: (-item[1], item[0]))
-        shown = ", ".join(f"{name.split('.', 1)[1]} {number:,}" for name, number in rules[:4])
-        table.add_row(
-            count.stage,
-            f"{count.entered:,}",
-            f"{count.entered_bytes / 1e6:,.1f}",
-            f"{count.kept:,}",
-            f"{count.kept_bytes / 1e6:,.1f}",
-            f"{count.dropped:,}",
-            f"{count.quarantined:,}",
-            shown + (", …" if len(rules) > 4 else ""),
-        )
-    return table
+        if rules:
+            shown = ", ".join(f"{rule} {number:,}" for rule, number in rules)
+            console.print(f"  {count.stage}: {shown}", style="dim", highlight=False, soft_wrap=True)

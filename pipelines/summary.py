@@ -17,7 +17,7 @@ from loopdata.engine.unit import Count
 from pipelines.dataset import Built, counts_of
 from pipelines.proof import Arm
 from pipelines.run_file import RunFile
-from pipelines.status import stage_table
+from pipelines.status import print_stages
 
 ONE_SEED = "One seed of each proves nothing: the difference may be the seed's."
 
@@ -84,9 +84,12 @@ def _arm(arm: Arm) -> ArmSummary:
 
 def print_summary(found: Summary, console: Console) -> None:
     """The tables that a run ends with."""
-    console.print(stage_table(found.stages))
+    print_stages(found.stages, console)
     if found.samples:
+        console.print()
         console.print(_token_table(found))
+        for name, languages in found.languages.items():
+            console.print(f"  {name}: {_most(languages)}", style="dim", highlight=False, soft_wrap=True)
     for packing in found.packings:
         if packing["left_out"]:
             console.print(
@@ -101,51 +104,63 @@ def print_summary(found: Summary, console: Console) -> None:
                 style="yellow",
             )
     if found.arms:
+        console.print()
         console.print(_arm_table(found.arms))
+        console.print()
+        console.print(_parts_table(found.arms))
         console.print(f"Bits per byte on held-out documents; lower is better. {ONE_SEED}")
     for line in _next(found):
         console.print(line, style="dim", highlight=False, soft_wrap=True, markup=False)
 
 
 def _token_table(found: Summary) -> Table:
-    table = Table(box=None, header_style="dim")
+    table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("tokens of", "split", "samples", "tokens", "MB", "in the mixture", "epochs"):
         table.add_column(name, justify="left" if name in ("tokens of", "split") else "right", no_wrap=True)
-    table.add_column("most of it", overflow="fold")
     shares = {share["category"]: share for share in found.shares}
     for name, splits in found.samples.items():
         for split, (samples, tokens, num_bytes) in sorted(splits.items()):
             share = shares.get(name) if split == "train" else None
             drawn = (f"{share['tokens']:,}", f"{share['epochs']:.2f}") if share else ("", "")
-            most = _most(found.languages.get(name, {})) if split == "train" else ""
-            table.add_row(name, split, f"{samples:,}", f"{tokens:,}", f"{num_bytes / 1e6:,.1f}", *drawn, most)
+            table.add_row(name, split, f"{samples:,}", f"{tokens:,}", f"{num_bytes / 1e6:,.1f}", *drawn)
     return table
 
 
 def _most(languages: Mapping[str, list[int]]) -> str:
     total = sum(numbers[1] for numbers in languages.values()) or 1
-    ranked = sorted(languages.items(), key=lambda item: -item[1][1])[:4]
-    return ", ".join(f"{name} {numbers[1] / total:.0%}" for name, numbers in ranked)
+    ranked = sorted(languages.items(), key=lambda item: -item[1][1])[:8]
+    return ", ".join(f"{name} {numbers[1] / total:.1%}" for name, numbers in ranked)
 
 
 def _arm_table(arms: list[ArmSummary]) -> Table:
-    table = Table(box=None, header_style="dim")
-    categories = sorted({name for arm in arms for name in arm.after["by_category"]})
-    languages = _common_languages(arms)
+    """A row an arm: bits per byte before and after."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("arm")
-    for name in ("parameters", "tokens", "tokens/s", "before", "after", *categories, *languages):
+    for name in ("parameters", "tokens", "tokens/s", "before", "after"):
         table.add_column(name, justify="right", no_wrap=True)
     for arm in arms:
-        parts = [arm.after["by_category"].get(name) for name in categories]
-        parts += [arm.after["by_language"].get(name) for name in languages]
-        table.add_row(
-            arm.name,
-            f"{arm.parameters['total']:,}",
-            f"{arm.tokens:,}",
-            f"{arm.tokens_per_second:,.0f}",
-            *(f"{value:.3f}" if value is not None else "" for value in (_bits(arm.before), _bits(arm.after), *parts)),
-        )
+        bits = (_bits(arm.before), _bits(arm.after))
+        numbers = (arm.parameters["total"], arm.tokens, arm.tokens_per_second)
+        table.add_row(arm.name, *(f"{number:,.0f}" for number in numbers), *(_shown(value) for value in bits))
     return table
+
+
+def _parts_table(arms: list[ArmSummary]) -> Table:
+    """A row a category and language: bits per byte of each arm, before and after."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("bits per byte by")
+    for arm in arms:
+        table.add_column(f"{arm.name} before", justify="right", no_wrap=True)
+        table.add_column("after", justify="right", no_wrap=True)
+    for kind in ("by_category", "by_language"):
+        for name in sorted({name for arm in arms for name, bits in arm.after[kind].items() if bits is not None}):
+            bits = [part[kind].get(name) for arm in arms for part in (arm.before, arm.after)]
+            table.add_row(f"{kind.removeprefix('by_')} {name}", *(_shown(value) for value in bits))
+    return table
+
+
+def _shown(bits: float | None) -> str:
+    return "" if bits is None else f"{bits:.3f}"
 
 
 def _bits(evaluation: Mapping[str, Any]) -> float | None:
@@ -153,17 +168,13 @@ def _bits(evaluation: Mapping[str, Any]) -> float | None:
     return value
 
 
-def _common_languages(arms: list[ArmSummary]) -> list[str]:
-    """At most three languages that were measured."""
-    names = [name for name, bits in arms[0].after["by_language"].items() if bits is not None]
-    return names[:3]
-
-
 def _next(found: Summary) -> list[str]:
-    lines = ["", "What to try next:"]
-    lines.append(f"  loopdata status {found.run}                    the account of every stage")
-    lines.append(f"  loopdata explain {found.run} json/decoder.py   what became of a file, and where its tokens lie")
+    commands = {
+        f"loopdata status {found.run}": "the account of every stage",
+        f"loopdata explain {found.run} json/decoder.py": "what became of a file, and where its tokens lie",
+    }
     if found.arms:
-        lines.append(f"  loopdata train {found.arms[0].config} --set steps=…   train an arm again, longer")
-    lines.append("  loopdata plan CONFIG --set corpus.clean.…=…   what a changed threshold would redo")
-    return lines
+        commands[f"loopdata train {found.arms[0].config}"] = "train an arm by itself; --set steps=… for longer"
+    commands[f"loopdata plan {found.run}/run.yaml --set corpus.clean.min_alphabetic=0.3"] = "what a change would redo"
+    width = max(map(len, commands))
+    return ["", "What to try next:", *(f"  {command:<{width}}   {what}" for command, what in commands.items())]

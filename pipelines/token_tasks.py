@@ -1,7 +1,8 @@
 """The tasks behind a dataset: picking texts, training the tokenizer, encoding samples, packing, drawing the mixture.
 
 Enters: outputs that manifests name. Leaves: texts, `tokenizer.json`, token shards, packing indexes, `dataset.json`.
-What does the work lies in `loopdata.tokens` and `loopdata.mixture`; here it gets its inputs and a place to write. Limit: documents that have no sample of a builder leave no trace in its shards; the figures count them.
+What does the work lies in `loopdata.tokens` and `loopdata.mixture`; here it gets its inputs and a place to write.
+Limit: documents that have no sample of a builder leave no trace in its shards; the figures count them.
 """
 
 import importlib.metadata

@@ -46,6 +46,8 @@ def partition_of(keys: np.ndarray, partitions: int) -> np.ndarray:
 
 def write_partitions(writer: TableWriter, table: pa.Table, partitions: int) -> dict[str, list[object]]:
     """Write rows cut by partition; return, for each partition that has rows, what `part` needs to find them."""
+    if table.num_rows == 0:
+        return {}
     keys = table["key"].to_numpy()
     which = partition_of(keys, partitions)
     order = np.argsort(which, kind="stable")

@@ -62,12 +62,13 @@ class Progress:
 
     def _line(self) -> str:
         seconds = time.monotonic() - self._started
-        return f"{self._phase}: {self._done} of {self._units} units, {self._rate()}, {seconds:.1f} s"
+        parts = (f"{self._phase}: {self._done} of {self._units} units", self._rate(), f"{seconds:.1f} s")
+        return ", ".join(part for part in parts if part)
 
     def _rate(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-3)
         documents = f"{self._documents / seconds:,.0f} documents/s, " if self._documents else ""
-        return f"{documents}{self._bytes / seconds / 1e6:,.1f} MB/s"
+        return f"{documents}{self._bytes / seconds / 1e6:,.1f} MB/s" if self._bytes else ""
 
     def _seconds_left(self) -> float:
         seconds = time.monotonic() - self._started

