@@ -19,6 +19,7 @@ from loopdata.schema import digest
 from loopdata.storage import Folder
 from model.parsing import parse
 from model.result import Result
+from model.threads import wait_without_spinning
 from model.train_config import TrainConfig
 from pipelines.dataset import Built
 
@@ -37,6 +38,7 @@ def train_arms(arms: Mapping[str, dict[str, Any]], folder: Folder, built: Built,
     """Train every arm that is not trained yet. Errors are those of `model.trainer.train`."""
     if not arms:
         return []
+    wait_without_spinning()
     from model.trainer import train
 
     content = dataset_digest(built)
