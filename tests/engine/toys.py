@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from rich.console import Console
 
 from loopdata.config import Strict
@@ -110,6 +109,8 @@ def misbehave(content: bytes, marker: str) -> None:
         ctypes.string_at(0)
     if content == b"KILL":
         os.kill(os.getpid(), signal.SIGKILL)
+    if content == b"STOP":
+        os.kill(os.getpid(), signal.SIGSTOP)
     if content == b"HANG":
         time.sleep(1_000)
     if content == b"ONCE" and not Path(marker).exists():
