@@ -216,7 +216,8 @@ def by_repository(table: pa.Table) -> list[pa.Table]:
     """Consecutive rows of equal `repo`; a document without one stands alone."""
     repos = table["repo"].to_pylist()
     starts = [row for row in range(len(repos)) if row == 0 or repos[row] is None or repos[row] != repos[row - 1]]
-    return [table.slice(start, stop - start) for start, stop in zip(starts, [*starts[1:], len(repos)], strict=True)]
+    stops = [*starts[1:], len(repos)] if starts else []
+    return [table.slice(start, stop - start) for start, stop in zip(starts, stops, strict=True)]
 
 
 def size(table: pa.Table) -> int:

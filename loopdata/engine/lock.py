@@ -1,8 +1,8 @@
 """One driver a run folder, by a lock that a dead driver does not keep.
 
 On a local disk the lock is the operating system's (flock): it ends with the process. Elsewhere it is a lease: a small
-file that its holder renews, and that counts for nothing LEASE_SECONDS after the last renewal. A driver whose lease is in
-other hands stops: it was away for so long that another took over. Limit: on an object store two drivers that start
+file that its holder renews, and that counts for nothing LEASE_SECONDS after the last renewal. A driver whose lease is
+in other hands stops: it was away for so long that another took over. Limit: on an object store two drivers that start
 within the same second may both see the lease free; the second look, a moment later, decides.
 """
 

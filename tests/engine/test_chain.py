@@ -239,6 +239,12 @@ def test_small_repositories_are_never_torn(folder: Folder, monkeypatch: pytest.M
     assert seen == [["r"], ["s"]]
 
 
+def test_a_batch_that_an_earlier_stage_emptied_is_no_repository(folder: Folder) -> None:
+    stages = (toys.Shorter(toys.Shorter.Config(most=0)), toys.Whole())
+    toys.driver(folder).phase("ingest", toys.ingest_units(["r: a"], stages))
+    assert toys.words(folder) == []
+
+
 def test_a_document_without_a_repository_stands_alone() -> None:
     table = pa.table({"repo": ["a", "a", None, None, "b", "a"]})
     assert [part["repo"].to_pylist() for part in chain.by_repository(table)] == [

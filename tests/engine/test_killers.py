@@ -157,7 +157,7 @@ def test_a_unit_that_cannot_travel_is_a_named_failure(folder: Folder, ray_runner
 
         def run(self, attempt: Any) -> None: ...
 
-    with pytest.raises(RunError, match="unit 'u' of phase 'p' failed: .*it does not travel"):
+    with pytest.raises(RunError, match=r"unit .u. of phase .p. failed: .*it does not travel"):
         toys.driver(folder, ray_runner).phase("p", [toys.Unit("p", "u", Closed())])
 
 
