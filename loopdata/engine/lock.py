@@ -6,11 +6,11 @@ in other hands stops: it was away for so long that another took over. Limit: on 
 within the same second may both see the lease free; the second look, a moment later, decides.
 """
 
-import _thread
 import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -116,6 +116,6 @@ def _renew(run: Folder, me: dict[str, Any], stop: threading.Event, lost: threadi
         with contextlib.suppress(Exception):
             if _current(run).get("id") not in (None, me["id"]):
                 lost.set()
-                _thread.interrupt_main()
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # it ends a sleep, too
                 return
             run.write_atomic(NAME, json.dumps(me | {"renewed": time.time()}).encode())
