@@ -55,7 +55,7 @@ FILES: dict[str, str | bytes] = {
     "beta/lib/again/twice.js": INSIDE,  # a duplicate inside a kept repository
     "beta/shared/deep/shared.py": SHARED,
     "gamma/held.go": HELD_OUT,
-    "gamma/main.go": "package gamma\n\n" + "\n".join(f"func Of{n}(v int) int {{\n\treturn v + {n}\n}}\n" for n in range(20)),
+    "gamma/main.go": "package gamma\n" + "".join(f"\nfunc Of{n}(v int) int {{\n\treturn v\n}}\n" for n in range(20)),
     "delta/config.yaml": "name: delta\nvalues:\n" + "".join(f"  - value of number {n}\n" for n in range(30)),
     "delta/main.rs": "".join(f"fn delta_{n}(value: u32) -> u32 {{\n    value + {n}\n}}\n\n" for n in range(20)),
     "mirror/a/very/deep/copy.py": SHARED,  # a repository that holds nothing else

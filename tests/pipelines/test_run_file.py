@@ -89,8 +89,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     ),
     "columns that nobody provides": (
         lambda data: data["corpus"].pop(0),
-        "the stage 'language' needs the column 'text', which nothing before it provides; put the stage that adds 'text' "
-        "before the stage 'language' (there are:",
+        "the stage 'language' needs the column 'text', which nothing before it provides; put the stage that adds "
+        "'text' before the stage 'language' (there are:",
     ),
     "exact_dedup without clean": (
         put("corpus", [{"exact_dedup": {}}]),
