@@ -73,6 +73,8 @@ def save_checkpoint(
         state = {"format": _FORMAT, "progress": asdict(progress), "origin": origin, "files": files}
         (inside / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
+    for unfinished in folder.glob(".step-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     path = folder / f"step-{progress.step:08d}"
     write_folder(path, fill)
     for old in _folders(folder)[:-keep]:

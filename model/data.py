@@ -82,38 +82,30 @@ def _targets(sequence: Sequence) -> NDArray[np.int64]:
     return targets
 
 
-@dataclass(frozen=True)
 class TrainingOrder:
     """The endless order of training sequences: position n is entry n mod size of pass n div size."""
 
-    dataset: Dataset
-    seed: int | None
-
-    def __post_init__(self) -> None:
-        if len(self.dataset.order) == 0:
-            raise ShardError("the dataset's training order is empty", "give the mixture something to draw from")
+    def __init__(self, dataset: Dataset, seed: int | None) -> None:
+        if len(dataset.order) == 0:
+            raise ShardError(f"{dataset.path} has an empty training order", "give the mixture something to draw from")
+        self._dataset, self._seed = dataset, seed
+        # The permutation of the pass that was asked for last: one a pass, not one a sequence.
+        self._pass = (-1, np.empty(0, dtype=np.int64))
 
     def batch(self, position: int, sequences: int) -> Batch:
         """`sequences` sequences from `position` on; a pass that ends goes over into the next."""
-        entries = [self._entry(n) for n in range(position, position + sequences)]
-        read = [self.dataset.sequence(int(e["packing"]), int(e["sequence"])) for e in entries]
-        return collate(read, self.dataset.length, self.dataset.end_of_text)
+        entries = [self._dataset.order[self._index(n)] for n in range(position, position + sequences)]
+        read = [self._dataset.sequence(int(e["packing"]), int(e["sequence"])) for e in entries]
+        return collate(read, self._dataset.length, self._dataset.end_of_text)
 
-    def _entry(self, position: int) -> np.void:
-        number, index = divmod(position, len(self.dataset.order))
-        if self.seed is not None:
-            index = int(self._shuffled(number)[index])
-        entry: np.void = self.dataset.order[index]
-        return entry
-
-    def _shuffled(self, number: int) -> NDArray[np.int64]:
-        # Made anew for each entry would cost a permutation a sequence; the last pass asked for is remembered.
-        remembered: tuple[int, NDArray[np.int64]] | None = self.__dict__.get("_pass")
-        if remembered is None or remembered[0] != number:
-            generator = np.random.default_rng([self.seed or 0, number])
-            remembered = (number, generator.permutation(len(self.dataset.order)))
-            self.__dict__["_pass"] = remembered
-        return remembered[1]
+    def _index(self, position: int) -> int:
+        number, index = divmod(position, len(self._dataset.order))
+        if self._seed is None:
+            return index
+        if self._pass[0] != number:
+            generator = np.random.default_rng([self._seed, number])
+            self._pass = (number, generator.permutation(len(self._dataset.order)))
+        return int(self._pass[1][index])
 
 
 def held_out(dataset: Dataset, limit: int | None) -> list[tuple[int, int]]:

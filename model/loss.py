@@ -51,11 +51,15 @@ class _SumOfNats(torch.autograd.Function):
         begin = 0
         for states_cD, targets_c in zip(*_chunks(states_ND, readout_VD, targets_N), strict=True):
             logits_cV = _logits(states_cD, matrix_VD)
-            log_sum_c1 = logits_cV.logsumexp(-1, keepdim=True)
             at_c1 = targets_c[:, None]
-            total += (log_sum_c1 - logits_cV.gather(-1, at_c1)).sum()
-            # From here on the chunk holds softmax − one-hot, the gradient of its logits.
-            grad_cV = logits_cV.sub_(log_sum_c1).exp_()
+            # One exponential serves the loss and the gradient: logsumexp and softmax apart would take two.
+            shifted_cV = logits_cV.sub_(logits_cV.amax(-1, keepdim=True))
+            at_target_c1 = shifted_cV.gather(-1, at_c1)
+            grad_cV = shifted_cV.exp_()
+            sum_c1 = grad_cV.sum(-1, keepdim=True)
+            total += (sum_c1.log() - at_target_c1).sum()
+            # softmax − one-hot, the gradient of the logits
+            grad_cV.div_(sum_c1)
             grad_cV.scatter_add_(-1, at_c1, grad_cV.new_full(at_c1.shape, -1.0))
             grad_cV = grad_cV.to(product)
             grad_states_ND[begin : begin + len(targets_c)] = grad_cV @ matrix_VD

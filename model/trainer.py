@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from loopdata.errors import ConfigError, RunError, ShardError
+from loopdata.errors import ConfigError, RunError
 from loopdata.tokens.shards import Dataset
 from model.checkpoint import Progress, check_origin, newest_checkpoint, save_checkpoint
 from model.config import ModelConfig, as_mapping, load_model_config
@@ -61,13 +61,21 @@ def train(config: TrainConfig, on_event: Listener = lambda event: None) -> Resul
 
 def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset) -> dict[str, Any]:
     """What a result depends on, as JSON gives it back; checkpoints and results are compared by it."""
-    content = json.dumps(dataset.manifest["files"], sort_keys=True).encode()
     data = {"tokenizer": dataset.tokenizer, "vocab_size": dataset.vocab_size, "length": dataset.length}
-    data["content"] = hashlib.sha256(content).hexdigest()
+    data["content"] = _content(dataset)
     origin: dict[str, Any] = json.loads(
         json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config)})
     )
     return origin
+
+
+def _content(dataset: Dataset) -> str:
+    """A digest of what training reads, whatever the files are called: an attempt names them anew."""
+    files = sorted(
+        entry["sha256"] for name, entry in dataset.manifest["files"].items() if not name.endswith(".samples.parquet")
+    )
+    packings = [(packing.category, packing.split, packing.num_sequences) for packing in dataset.packings]
+    return hashlib.sha256(json.dumps([files, packings]).encode()).hexdigest()
 
 
 class _Training:
@@ -230,8 +238,6 @@ def _check_fit(model: ModelConfig, dataset: Dataset) -> None:
             f"'model.max_length' is {model.max_length}, the dataset's sequences have {dataset.length} tokens",
             "raise it, or pack shorter sequences",
         )
-    if len(dataset.order) == 0:
-        raise ShardError(f"{dataset.path} has an empty training order", "give the mixture something to draw from")
 
 
 def _device(name: str) -> torch.device:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.errors import ConfigError
@@ -97,6 +97,7 @@ def test_two_packings_of_one_category_are_refused():
 STOCKS = st.lists(st.lists(st.integers(1, 20), max_size=12), min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(st.data(), STOCKS, st.integers(0, 400), st.integers(1, 5), st.integers(0, 3))
 def test_what_holds_for_every_mixture(data, sizes: list[list[int]], tokens: int, max_epochs: int, seed: int):
     stocks = [Stock(n, f"c{n}", np.array(size, np.int64)) for n, size in enumerate(sizes)]

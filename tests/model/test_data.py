@@ -8,6 +8,7 @@ import pytest
 from loopdata.errors import ShardError
 from loopdata.tokens.shards import Dataset, Sequence
 from model.data import IGNORED, TrainingOrder, collate, held_out, held_out_batches
+from tests.model.dataset_folder import Entry, Piece, write_dataset
 
 
 def sequence(tokens: list[int], bounds: list[int], loss: list[int] | None = None) -> Sequence:
@@ -70,3 +71,9 @@ def test_held_out_packings_take_turns(dataset_folder: Path) -> None:
     assert held_out(dataset, None) == [(1, 0), (2, 0), (1, 1)]
     assert held_out(dataset, 2) == [(1, 0), (2, 0)]
     assert [len(batch.sequences) for batch in held_out_batches(dataset, None, 2)] == [2, 1]
+
+
+def test_an_empty_order_is_refused(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "d", [Entry("file", "train", [[Piece([1, 2])]])], length=4, order=[])
+    with pytest.raises(ShardError, match=r"dataset\.json has an empty training order"):
+        TrainingOrder(Dataset.open(folder), None)

@@ -62,6 +62,7 @@ def test_a_model_that_cannot_be_is_refused(changes: dict[str, Any], message: str
         ({"learning_rat": 1}, "unknown key 'learning_rat'; known keys: data, out, model,"),
         ({"warmups": 1}, "unknown key 'warmups'; did you mean 'warmup'?"),
         ({"seed": {"inti": 1}}, "unknown key 'seed.inti'; did you mean 'init'?"),
+        ({"seed": {"order": -1}}, "'seed.order' is -1; give 0 or more"),
         ({"seed": 5}, "seed is 5"),
         ({"betas": [0.9]}, "'betas' is [0.9], not a list of 2"),
         ({"betas": [0.9, 1]}, "'betas' is (0.9, 1.0); give two numbers from 0 to below 1"),

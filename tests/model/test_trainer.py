@@ -158,6 +158,14 @@ def test_a_result_of_other_data_is_refused(training: Keys, dataset_folder: Path)
         run(training(steps=1))
 
 
+def test_the_same_data_under_other_names_is_the_same_data(training: Keys, dataset_folder: Path) -> None:
+    first = run(training(steps=1))
+    (dataset_folder / "order.npy").rename(dataset_folder / "order-2.npy")
+    manifest = dataset_folder / "dataset.json"
+    manifest.write_text(manifest.read_text().replace("order.npy", "order-2.npy"))
+    assert run(training(steps=1)) == first
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.tokens.best_fit import best_fit
@@ -48,6 +48,7 @@ def test_no_pieces_need_no_sequence():
     assert pack([], 10) == []
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30).flatmap(lambda room: st.tuples(st.lists(st.integers(1, room), max_size=60), st.just(room))))
 def test_rooms_are_those_of_best_fit_a_piece_at_a_time(case: tuple[list[int], int]):
     lengths, room = case

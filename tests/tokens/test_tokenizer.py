@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.errors import ConfigError, ShardError
@@ -83,11 +83,13 @@ def test_token_bytes_are_those_of_the_token_and_none_for_special_tokens():
     assert TOKENIZER.token_bytes[len(SPECIAL_TOKENS) :].min() == 1
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_comes_back_from_its_tokens(value: str):
     assert TOKENIZER.decode(ids_of(value)) == value.encode()
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=5))
 def test_ids_are_those_of_hugging_face_tokenizers(values: list[str]):
     config = json.loads(DATA)
@@ -110,6 +112,7 @@ def test_text_that_spells_a_special_token_is_ordinary_text(name: str):
         assert TOKENIZER.decode(ids) == value.encode()
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([*SPECIAL_TOKENS, "<|", "|>", "a", " ", "\n", "<"])))
 def test_no_mixture_of_spellings_makes_a_special_token(parts: list[str]):
     assert all(number >= len(SPECIAL_TOKENS) for number in ids_of("".join(parts)))

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datatrove.pipeline.tokens.megatron_tokenizer import MegatronTokenizedFile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.errors import RunError, ShardError
@@ -73,6 +73,7 @@ def test_a_shard_read_by_struct_alone_gives_the_samples(tmp_path: Path):
     assert len(idx) == 34 + 48 + 40
 
 
+@settings(deadline=None)
 @given(
     samples=st.lists(st.lists(st.integers(0, 599), max_size=6), max_size=6), vocab_size=st.sampled_from([600, 70_000])
 )
