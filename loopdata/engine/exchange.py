@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopdata.engine.tables import TableWriter, open_table
+from loopdata.engine.tables import TableWriter, open_table, payload_bytes
 from loopdata.engine.unit import UNKNOWN, Manifest, Output
 from loopdata.storage import Folder
 
@@ -63,7 +63,7 @@ def write_part(writer: TableWriter, table: pa.Table) -> list[object]:
     before = writer.groups
     writer.write(table)
     writer.cut()
-    return [before, writer.groups - before, table.num_rows, table.nbytes, table_digest(table)]
+    return [before, writer.groups - before, table.num_rows, payload_bytes(table), table_digest(table)]
 
 
 def part(manifest: Manifest, label: str, name: str) -> Part | None:
