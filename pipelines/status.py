@@ -4,6 +4,8 @@ Enters: a run folder. Leaves: phases with units done, the account of each stage,
 quarantined. Limit: it shows what is committed; what workers are at right now is not recorded.
 """
 
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,5 +76,12 @@ def print_stages(stages: list[Count], console: Console) -> None:
     for count in stages:
         rules = sorted(count.notes.items(), key=lambda item: (-item[1], item[0]))
         if rules:
-            shown = ", ".join(f"{rule} {number:,}" for rule, number in rules)
-            console.print(f"  {count.stage}: {shown}", style="dim", highlight=False, soft_wrap=True)
+            print_list(f"  {count.stage}: ", [f"{rule} {number:,}" for rule, number in rules], console)
+
+
+def print_list(head: str, entries: Sequence[str], console: Console) -> None:
+    """Entries after a head, in lines that fit the terminal."""
+    # Spaces that do not break keep a name beside its number.
+    text = head + ", ".join(entry.replace(" ", "\u00a0") for entry in entries)
+    for line in textwrap.wrap(text, console.width, subsequent_indent="    ", break_long_words=False):
+        console.print(line.replace("\u00a0", " "), style="dim", highlight=False, markup=False, soft_wrap=True)
