@@ -86,7 +86,9 @@ def _commands(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> d
         changed = "--set corpus.clean.min_alphabetic=0.3"
         commands[f"loopdata plan {run}/run.yaml {changed}"] = "what a changed threshold would redo"
     if arms:
-        commands[f"loopdata train {shlex.quote(arms[0].config)}"] = "an arm by itself; for longer add --set steps=… --set out=FOLDER"
+        commands[f"loopdata train {shlex.quote(arms[0].config)}"] = (
+            "an arm by itself; for longer add --set steps=… --set out=FOLDER"
+        )
     return commands
 
 
