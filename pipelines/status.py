@@ -51,11 +51,15 @@ def read_status(url: str) -> Status:
 
 def print_status(found: Status, console: Console) -> None:
     """Tables for people."""
-    console.print(f"{found.run}: {'complete' if found.complete else 'not complete; run it again to go on'}")
-    phases = Table("phase", "done", "units", box=None, header_style="dim")
+    state = "complete" if found.complete else "not complete; run it again to go on"
+    console.print(f"{found.run}: {state}", soft_wrap=True, markup=False)
+    phases = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("phase", "done", "units"):
+        phases.add_column(name, justify="left" if name == "phase" else "right", no_wrap=True)
     for name, (done, units) in found.phases.items():
         phases.add_row(name, f"{done:,}", f"{units:,}")
     console.print(phases)
+    console.print()
     print_stages(found.stages, console)
     for fate in found.quarantined:
         last = (fate["details"] or "").strip().splitlines()[-1:] or [""]
