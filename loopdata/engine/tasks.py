@@ -199,7 +199,7 @@ class Reduce:
         attempt.figures["rows"] = rows.num_rows
 
     def _write(self, writer: Any, rows: pa.Table) -> dict[str, list[object]]:
-        if "unit" not in self.round.gives.names:
+        if "unit" not in self.round.gives.names or not rows.num_rows:
             writer.write(rows)
             return {}
         rows = rows.sort_by([(name, "ascending") for name in ("unit", *rows.column_names) if name])
