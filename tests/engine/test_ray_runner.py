@@ -1,6 +1,7 @@
 """What the Ray runner promises beyond the results: bounded in flight, refusals by name, lost nodes."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from loopdata.engine import ray_runner as module
+from loopdata.engine.ray_runner import RayRunner
 from loopdata.engine.unit import Unit
 from loopdata.errors import RunError
 from loopdata.storage import Folder
@@ -58,8 +60,6 @@ def test_workers_see_one_thread_and_the_code_of_the_driver(ray_runner: Any) -> N
 
 
 def _surroundings() -> dict[str, Any]:
-    import os
-
     import pyarrow as pa
 
     import loopdata.errors
@@ -71,18 +71,11 @@ def _surroundings() -> dict[str, Any]:
     return found | {"arrow": pa.cpu_count(), "code": loopdata.errors.__file__}
 
 
-@pytest.mark.slow
-def test_an_address_where_nothing_listens_is_a_named_error(tmp_path: Path) -> None:
-    script = """
-from loopdata.engine.ray_runner import RayRunner
-from loopdata.errors import RunError
-try:
-    RayRunner(2, "127.0.0.1:1", 60, 600)
-except RunError as error:
-    print(error)
-"""
-    done = _python(script)
-    assert done.stdout.startswith("Ray did not start on 127.0.0.1:1: ")
+def test_an_address_where_nothing_listens_is_a_named_error(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RunError, match=r"no Ray cluster answers at 127\.0\.0\.1:1: Connection refused; start it with"):
+        RayRunner(2, "127.0.0.1:1", 60, 600)
+    os.write(1, b"stdout is back")
+    assert capfd.readouterr().out == "stdout is back"
 
 
 NODES = """
