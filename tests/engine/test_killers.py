@@ -22,7 +22,7 @@ Run = Callable[..., Any]
 
 
 def causes(folder: Folder) -> list[tuple[str, str, str]]:
-    return [(f["stage"], f["rule"], f["details"].splitlines()[0]) for f in toys.fates(folder)]
+    return [(f["stage"], f["rule"], (f["details"] or "-").splitlines()[0]) for f in toys.fates(folder)]
 
 
 @pytest.mark.slow
