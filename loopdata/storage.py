@@ -8,6 +8,7 @@ nobody reads before a manifest names them; it may leave a part of one behind.
 
 import contextlib
 import hashlib
+import io
 import os
 import time
 import uuid
@@ -78,6 +79,10 @@ class HashingWriter:
 
     def close(self) -> None:
         """Leave the stream open: the folder that opened it closes it."""
+
+    def abandon(self) -> None:
+        """Let what still comes go nowhere."""
+        self._stream = io.BytesIO()
 
     def hexdigest(self) -> str:
         return self._state.hexdigest()

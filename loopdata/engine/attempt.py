@@ -56,8 +56,12 @@ class Attempt:
         name = f"{self.stem(label)}.parquet"
         with self.folder.create(name) as stream:
             writer = TableWriter(stream, schema)
-            yield writer
-            writer.close()
+            try:
+                yield writer
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
         self._outputs[label] = Output(name, stream.num_bytes, stream.hexdigest(), writer.rows)
 
     @contextlib.contextmanager
