@@ -30,6 +30,7 @@ app = typer.Typer(
     "--debug, anywhere, shows the traceback of an error.",
 )
 errors = Console(stderr=True)
+INTERRUPTED = 130
 
 Config = Annotated[str, typer.Argument(help="A run file (YAML).", metavar="CONFIG")]
 Run = Annotated[str, typer.Argument(help="A run folder.", metavar="RUN")]
@@ -153,7 +154,8 @@ def train(config: Config, sets: Sets = None) -> None:
     """
     from model.train import main as train_main
 
-    raise typer.Exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
+    # Past typer, to which this code would be an interruption: what there is to say was said.
+    sys.exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:
@@ -188,6 +190,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         result = app([word for word in words if word != "--debug"], standalone_mode=False, prog_name="loopdata")
         code = result if isinstance(result, int) else 0
+        if code == INTERRUPTED:  # typer makes this of Ctrl-C, and says nothing
+            raise KeyboardInterrupt
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -196,7 +200,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except LoopdataError as error:
         code = _fail(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
-        code = _fail("interrupted; what is committed is kept, the same command goes on from there", 130, debug)
+        code = _fail("interrupted; what is committed is kept, the same command goes on from there", INTERRUPTED, debug)
     except BrokenPipeError:
         code = 0
     except Exception as error:
@@ -216,7 +220,7 @@ def _fail(line: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     errors.print(
-        f"error: {line}" if code != 130 else line, style="bold red", highlight=False, soft_wrap=True, markup=False
+        f"error: {line}" if code != INTERRUPTED else line, style="bold red", highlight=False, soft_wrap=True, markup=False
     )
     return code
 
