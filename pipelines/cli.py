@@ -220,7 +220,11 @@ def _fail(line: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     errors.print(
-        f"error: {line}" if code != INTERRUPTED else line, style="bold red", highlight=False, soft_wrap=True, markup=False
+        f"error: {line}" if code != INTERRUPTED else line,
+        style="bold red",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
     )
     return code
 

@@ -119,7 +119,10 @@ def test_json_is_one_value_for_every_command_that_reports(
     assert json_of(call(capsys, "inspect", shard, "--offset", "3", "--json").out)["places"][0]["repo"] == "alpha"
 
 
-def test_json_is_all_that_a_ray_run_prints_on_stdout(data: dict[str, Any], tmp_path: Path, finished: Path) -> None:
+@pytest.mark.slow
+def test_json_is_all_that_a_ray_run_prints_on_stdout_and_its_bytes_are_those_of_one_process(
+    data: dict[str, Any], tmp_path: Path, finished: Path
+) -> None:
     said = end(start("run", write_run_file(tmp_path, data), "--runner", "ray", "--workers", "1", "--json"))
     assert said.code == 0, said.err
     assert json_of(said.out)["ran"]["samples.file"] == 7
