@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -94,7 +93,7 @@ def test_a_model_that_is_too_short_for_the_mixture_is_refused_before_any_work(co
     with pytest.raises(ConfigError) as caught:
         complete(data)
     assert str(caught.value) == (
-        "train.arms.two_loops: 'model.max_length' is 64, the sequences of the mixture have 128 tokens; raise it, or pack "
-        "shorter sequences"
+        "train.arms.two_loops: 'model.max_length' is 64, the sequences of the mixture have 128 tokens; raise it, or "
+        "pack shorter sequences"
     )
     assert not (tmp_path / "run").exists()
