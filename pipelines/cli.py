@@ -51,7 +51,7 @@ def _root() -> None:
     """One command for each thing to do."""
 
 
-@app.command()
+@app.command(short_help="Run a run file, from raw sources to its last section.")
 def run(
     config: Config,
     sets: Sets = None,
@@ -75,7 +75,7 @@ def run(
         print_summary(summary, Console())
 
 
-@app.command()
+@app.command(short_help="Say what a run would do. Runs nothing.")
 def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json = False) -> None:
     """Say which units a run would do, which are done, and about how long the rest takes. Runs nothing.
 
@@ -90,7 +90,7 @@ def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json
         print_plan(planned, Console())
 
 
-@app.command()
+@app.command(short_help="Say how far a run is, stage by stage.")
 def status(run: Run, as_json: Json = False) -> None:
     """Say how far a run is, and account for its documents stage by stage.
 
@@ -105,7 +105,7 @@ def status(run: Run, as_json: Json = False) -> None:
         print_status(found, Console())
 
 
-@app.command()
+@app.command(short_help="Say what became of a file.")
 def explain(
     run: Run,
     what: Annotated[str, typer.Argument(help="A path, doc_id, blob id or commit.", metavar="ID|PATH|COMMIT")],
@@ -124,7 +124,7 @@ def explain(
         print_explanations(found, Console())
 
 
-@app.command()
+@app.command(short_help="Say what a shard holds, and where a token comes from.")
 def inspect(
     shard: Annotated[
         str, typer.Argument(help="A run folder; or a .bin, .idx or .samples.parquet file.", metavar="RUN|SHARD")
@@ -146,7 +146,7 @@ def inspect(
         print_found(found, Console())
 
 
-@app.command()
+@app.command(short_help="Train a model from token shards.")
 def train(config: Config, sets: Sets = None) -> None:
     """Train a model from token shards; the same as `python -m model.train`.
 

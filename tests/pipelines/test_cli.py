@@ -256,16 +256,20 @@ def test_no_line_of_a_report_is_wider_than_a_terminal_but_for_a_path(data: dict[
     summary = complete(data)
     run = str(finished)
     shard = list_shards(run).shards[0].shard
+    changed = data | {"corpus": [{"clean": {"max_lines": 9}}, *data["corpus"][1:]]}
     shown = [
         *lines(lambda console: print_summary(summary, console)),
         *lines(lambda console: print_status(read_status(run), console)),
         *lines(lambda console: print_plan(plan_run(resolve(data)), console)),
+        *lines(lambda console: print_plan(plan_run(resolve(changed)), console)),
         *lines(lambda console: print_found(inspect(run, None), console)),
         *lines(lambda console: print_found(inspect(shard, None), console)),
         *lines(lambda console: print_found(inspect(shard, 3), console)),
         *lines(lambda console: print_explanations(explain_document(run, "shared.py"), console)),
     ]
+    assert ["ingest", "7", "7", "0", "0"] in [line.split() for line in shown]
     wide = [line for line in shown if len(line.rstrip()) > 100]
     assert all(run in line or data["run"] in line for line in wide), wide
     assert not any("…" in line for line in shown)
+    assert any(line.startswith("  ingest would run tree/alpha, tree/beta, tree/delta, 4 more") for line in shown)
     assert any("clean: dropped.alphabetic 1" in line for line in shown)
