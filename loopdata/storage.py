@@ -8,7 +8,6 @@ nobody reads before a manifest names them; it may leave a part of one behind.
 
 import contextlib
 import hashlib
-import io
 import os
 import time
 import uuid
@@ -52,9 +51,12 @@ class HashingWriter:
         self._state = hashlib.sha256()
         self.num_bytes = 0
         self.closed = False
+        self._abandoned = False
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
+        if self._abandoned:
+            return view.nbytes
         with refused_writes(self._where):
             self._stream.write(view)
         self._state.update(view)
@@ -81,8 +83,8 @@ class HashingWriter:
         """Leave the stream open: the folder that opened it closes it."""
 
     def abandon(self) -> None:
-        """Let what still comes go nowhere."""
-        self._stream = io.BytesIO()
+        """Take what still comes and drop it: a Parquet writer that is given up writes its footer when it is freed."""
+        self._abandoned = True
 
     def hexdigest(self) -> str:
         return self._state.hexdigest()
@@ -143,9 +145,11 @@ class Folder:
         with refused_writes(where):
             fs.makedirs(fs._parent(path), exist_ok=True)
             stream = fs.open(path, "wb")
+        writer = HashingWriter(stream, where)
         try:
-            yield HashingWriter(stream, where)
+            yield writer
         except BaseException:
+            writer.abandon()
             with contextlib.suppress(OSError):
                 stream.close()
             raise

@@ -56,12 +56,8 @@ class Attempt:
         name = f"{self.stem(label)}.parquet"
         with self.folder.create(name) as stream:
             writer = TableWriter(stream, schema)
-            try:
-                yield writer
-                writer.close()
-            except BaseException:
-                writer.abandon()
-                raise
+            yield writer
+            writer.close()
         self._outputs[label] = Output(name, stream.num_bytes, stream.hexdigest(), writer.rows)
 
     @contextlib.contextmanager

@@ -182,20 +182,26 @@ class _Drive:
         """Tables of whole repositories; one above MAX_REPO_BYTES comes in consecutive views."""
         held: list[pa.Table] = []
         rows = held_bytes = 0
+        cut = False  # whether `held` begins with the rest of a repository that was cut
         for part in (part for table in tables for part in by_repository(table)):
             repo = _repository(part)
             ends = bool(held) and (repo is None or _repository(held[-1]) != repo)
-            if ends and (rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES):
+            full = rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES
+            if (ends and full) or (not ends and held_bytes > MAX_REPO_BYTES):
+                self._count_view(cut or not ends)
                 yield pa.concat_tables(held)
-                held, rows, held_bytes = [], 0, 0
-            elif held_bytes > MAX_REPO_BYTES:
-                self.count.notes["marked.repo_view"] = self.count.notes.get("marked.repo_view", 0) + 1
-                yield pa.concat_tables(held)
-                held, rows, held_bytes = [], 0, 0
+                held, rows, held_bytes, cut = [], 0, 0, not ends
             held.append(part)
             rows, held_bytes = rows + part.num_rows, held_bytes + size(part)
         if held:
+            self._count_view(cut)
             yield pa.concat_tables(held)
+
+    def _count_view(self, view: bool) -> None:
+        """A table that ends within a repository is a view of it, and so is the rest; one view may be both."""
+        if view:
+            notes = self.count.notes
+            notes["marked.repo_view"] = notes.get("marked.repo_view", 0) + 1
 
 
 def _concat(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
@@ -210,7 +216,8 @@ def by_repository(table: pa.Table) -> list[pa.Table]:
     """Consecutive rows of equal `repo`; a document without one stands alone."""
     repos = table["repo"].to_pylist()
     starts = [row for row in range(len(repos)) if row == 0 or repos[row] is None or repos[row] != repos[row - 1]]
-    return [table.slice(start, stop - start) for start, stop in zip(starts, [*starts[1:], len(repos)], strict=True)]
+    stops = [*starts[1:], len(repos)] if starts else []
+    return [table.slice(start, stop - start) for start, stop in zip(starts, stops, strict=True)]
 
 
 def size(table: pa.Table) -> int:

@@ -1,16 +1,16 @@
 """One driver a run folder, by a lock that a dead driver does not keep.
 
 On a local disk the lock is the operating system's (flock): it ends with the process. Elsewhere it is a lease: a small
-file that its holder renews, and that counts for nothing LEASE_SECONDS after the last renewal. A driver that finds its lease
+file that its holder renews, and that counts for nothing LEASE_SECONDS after the last renewal. A driver whose lease is
 in other hands stops: it was away for so long that another took over. Limit: on an object store two drivers that start
 within the same second may both see the lease free; the second look, a moment later, decides.
 """
 
-import _thread
 import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -116,6 +116,6 @@ def _renew(run: Folder, me: dict[str, Any], stop: threading.Event, lost: threadi
         with contextlib.suppress(Exception):
             if _current(run).get("id") not in (None, me["id"]):
                 lost.set()
-                _thread.interrupt_main()
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # it ends a sleep, too
                 return
             run.write_atomic(NAME, json.dumps(me | {"renewed": time.time()}).encode())

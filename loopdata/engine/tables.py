@@ -25,7 +25,6 @@ class TableWriter:
     """Gathers rows and writes a row group when enough are there, or when told to."""
 
     def __init__(self, sink: HashingWriter, schema: pa.Schema) -> None:
-        self._sink = sink
         self.schema = schema
         self.rows = 0
         self.groups = 0
@@ -68,13 +67,6 @@ class TableWriter:
     def close(self) -> None:
         self.cut()
         self._writer.close()
-
-    def abandon(self) -> None:
-        """Write nothing more. Parquet's writer would close itself when it is collected, and complain on stderr."""
-        self._sink.abandon()
-        with contextlib.suppress(Exception):
-            self._writer.close()
-        self._writer.is_open = False
 
 
 def payload_bytes(table: pa.Table) -> int:

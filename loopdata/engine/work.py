@@ -31,7 +31,9 @@ from loopdata.storage import Folder
 DEATHS_TO_QUARANTINE = 2
 MAX_CHILDREN = 50
 MAX_CAUSE_CHARS = 2_000
-START_SECONDS = 120.0  # for a child to start, and to say its last words
+START_SECONDS = 120.0  # for a child to start
+GRACE_SECONDS = 30.0  # for a child that stands still to end by its own guard
+POLL_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
 
 
@@ -151,11 +153,10 @@ def _child(order: Order) -> tuple[int, str]:
 
 def _wait(child: "subprocess.Popen[bytes]", order: Order) -> None:
     """Wait for the end of a child. One whose beats stand still for far longer than its own guard bears is killed."""
-    limit = order.stall_seconds + START_SECONDS
     beats, since = 0, time.monotonic()
-    while time.monotonic() - since < limit:
+    while time.monotonic() - since < order.stall_seconds + (GRACE_SECONDS if beats else START_SECONDS):
         try:
-            child.wait(timeout=min(limit, 5.0))
+            child.wait(timeout=POLL_SECONDS)
             return
         except subprocess.TimeoutExpired:
             found = read_beats(order.cell)
