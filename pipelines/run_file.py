@@ -140,7 +140,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_names([step.label for step in corpus], "corpus")
     _check_columns(corpus, builders)
     _check_sections(file)
-    arms = read_arms(file.train, seed.init)
+    arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
         _repeatable(data, arms),
         file.run,
