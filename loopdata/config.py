@@ -155,7 +155,7 @@ def _line(model: type[BaseModel], where: str, item: Any) -> str:
         return f"unknown key '{place}'{nearest(str(item['loc'][-1]), _keys(model, item['loc'][:-1]))}"
     if item["type"] == "missing":
         return f"the key '{place}' is missing"
-    return f"{place}: {item['msg']} (found {item['input']!r})"
+    return f"{place}: {item['msg'].removeprefix('Value error, ')} (found {item['input']!r})"
 
 
 def _keys(model: Any, loc: tuple[Any, ...]) -> list[str]:

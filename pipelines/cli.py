@@ -125,21 +125,24 @@ def explain(
 
 @app.command()
 def inspect(
-    shard: Annotated[str, typer.Argument(help="A .bin, .idx or .samples.parquet file, or their stem.")],
+    shard: Annotated[
+        str, typer.Argument(help="A run folder; or a .bin, .idx or .samples.parquet file.", metavar="RUN|SHARD")
+    ],
     offset: Annotated[int | None, typer.Option(min=0, help="A token of the shard: which sample, from where?")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a shard holds, or with --offset which document a token comes from.
+    """List the shards of a run; say what one holds, or with --offset which document a token comes from.
 
-    Example: loopdata inspect runs/quickstart/data/samples.file/stdlib-json-1a2b3c4d.5e6f7a8b.train.bin --offset 1000
+    Example: loopdata inspect runs/quickstart
     """
-    from pipelines.inspect_shard import inspect_shard, print_inspection
+    from pipelines.inspect_shard import inspect as inspect_path
+    from pipelines.inspect_shard import print_found
 
-    found = inspect_shard(shard, offset)
+    found = inspect_path(shard, offset)
     if as_json:
         _print_json(found)
     else:
-        print_inspection(found, Console())
+        print_found(found, Console())
 
 
 @app.command()
@@ -207,6 +210,9 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _fail(line: str, code: int, debug: bool) -> int:
+    from pipelines.places import one_line
+
+    line = one_line(line)
     if debug:
         traceback.print_exc()
     errors.print(

@@ -40,20 +40,32 @@ class UnitSplit:
         return self.splitter.assign(table)
 
 
-def build_corpus(file: RunFile, phases: Phases) -> list[Manifest]:
+@dataclass(frozen=True)
+class Listing:
+    """Every input with its source, and the splitter that holds out at least one repository of them."""
+
+    inputs: list[tuple[Source, Input]]
+    splitter: Splitter
+
+
+def list_inputs(file: RunFile) -> Listing:
+    """List the sources. ConfigError and SourceError for one that is not there or empty, or that cannot be split."""
+    inputs = _thinned(file, [(source, item) for source in file.sources for item in source.inputs()])
+    return Listing(inputs, _splitter(file, [item for _, item in inputs]))
+
+
+def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manifest]:
     """Run (or plan) every phase up to the final documents; their manifests in the order of the units."""
     first, rest = split_corpus(file.corpus)
-    inputs = list_inputs(file)
-    splitter = _splitter(file, [item for _, item in inputs])
     units = [
         Unit(
             "ingest",
             f"{source.label}/{item.name}",
-            Ingest(source, item, UnitSplit(splitter, item.groups), first),
+            Ingest(source, item, UnitSplit(listing.splitter, item.groups), first),
             (item.digest,),
             item.num_bytes,
         )
-        for source, item in inputs
+        for source, item in listing.inputs
     ]
     manifests = phases.phase("ingest", units)
     columns = plan_columns(columns_of(source_schema()), first)
@@ -75,9 +87,8 @@ def build_corpus(file: RunFile, phases: Phases) -> list[Manifest]:
     return manifests
 
 
-def list_inputs(file: RunFile) -> list[tuple[Source, Input]]:
-    """Every input of every source, thinned by hash to about `sample` of them; at least two where there are two."""
-    inputs = [(source, item) for source in file.sources for item in source.inputs()]
+def _thinned(file: RunFile, inputs: list[tuple[Source, Input]]) -> list[tuple[Source, Input]]:
+    """About `sample` of the inputs, by hash; at least two where there are two."""
     if file.sample >= 1.0:
         return inputs
     places = {id(item): unit_interval(0, "sample", source.label, item.name) for source, item in inputs}

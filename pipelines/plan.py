@@ -15,6 +15,7 @@ from loopdata.engine.driver import Planned, Planner
 from loopdata.engine.ledger import Ledger, manifests
 from loopdata.errors import RunError
 from loopdata.storage import Folder
+from pipelines.corpus import list_inputs
 from pipelines.dataset import build_dataset
 from pipelines.run_file import RunFile
 
@@ -41,7 +42,7 @@ class PlannedPhase:
 def plan_run(file: RunFile) -> list[PlannedPhase]:
     """The phases of a run in order. ConfigError and SourceError as the run itself would raise them."""
     planner = Planner(Folder(file.run))
-    build_dataset(file, planner)
+    build_dataset(file, list_inputs(file), planner)
     rates = _rates(planner.folder)
     return [_row(planned, rates) for planned in planner.planned]
 

@@ -7,7 +7,7 @@ before any work starts. Limit: the tables below name every source, stage and bui
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field
@@ -66,7 +66,7 @@ class MixtureSection(Strict):
 
     tokens: int = Field(gt=0)
     sequence: int = Field(default=1024, ge=16)
-    weights: dict[str, float]
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
     max_epochs: int = Field(default=4, ge=1)
 
 
@@ -233,6 +233,8 @@ def _check_sections(file: _File) -> None:
     if file.mixture is not None:
         for name in file.mixture.weights:
             _pick(file.samples, name, "entry under samples", "mixture.weights")
+        if file.samples and not any(file.mixture.weights.values()):
+            raise ConfigError("mixture.weights: no category has a weight above 0", "give at least one")
     if file.mixture is None and file.train is not None:
         raise ConfigError("`train` needs the section `mixture`", "add it, or leave training out by --set train=null")
     if file.mixture is not None and not file.samples:

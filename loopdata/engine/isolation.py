@@ -6,6 +6,7 @@ halved only to find the culprits, then decided whole without them. Limit: docume
 quarantined together.
 """
 
+import re
 import traceback
 from collections.abc import Callable
 
@@ -19,9 +20,14 @@ MAX_TRACEBACK_CHARS = 2_000
 Apply = Callable[[pa.Table], Outcome]
 
 
+def repeatable(text: str) -> str:
+    """Without addresses in memory, which differ from process to process: fates are part of the bytes of a run."""
+    return re.sub(r"0x[0-9a-fA-F]+", "0x…", text)
+
+
 def quarantine(stage: str, subjects: list[str], error: BaseException) -> list[Fate]:
     """Fates for documents that a stage failed on."""
-    trace = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARS:]
+    trace = repeatable("".join(traceback.format_exception(error)))[-MAX_TRACEBACK_CHARS:]
     return [Fate(subject, stage, "quarantined", "exception", details=trace) for subject in subjects]
 
 

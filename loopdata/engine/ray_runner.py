@@ -28,7 +28,7 @@ os.environ.setdefault("RAY_task_oom_retries", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 DEATHS_BEFORE_ISOLATION = 2
 DEATHS_BEFORE_FAILURE = 5
@@ -98,6 +98,9 @@ class RayRunner:
         try:
             result: Result = ray.get(reference)
             return result
+        except RayTaskError as error:  # not a death: the unit could not travel, or the machinery itself failed
+            lines = str(error.cause or error).strip().splitlines()
+            return Result(flight.unit.id, error=lines[-1] if lines else type(error).__name__, trace=str(error))
         except RayError as error:
             deaths[flight.unit.id] += 1
             if deaths[flight.unit.id] >= DEATHS_BEFORE_FAILURE:

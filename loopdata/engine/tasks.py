@@ -2,7 +2,7 @@
 
 Enters: one input of a source, or outputs that manifests name. Leaves: `documents`, `fates`, `locations` and `rows`
 tables. Each task states its identity; the phase that builds the units gives the digests of what it reads. Limit: the
-verdicts of one unit, and the rows of one batch, are held in memory.
+rows that one unit emits, those that one reduce gives, and the verdicts of one unit are held in memory.
 """
 
 from collections.abc import Iterator, Mapping
@@ -199,13 +199,13 @@ class Reduce:
         attempt.figures["rows"] = rows.num_rows
 
     def _write(self, writer: Any, rows: pa.Table) -> dict[str, list[object]]:
-        if "unit" not in self.round.gives.names:
+        if "unit" not in self.round.gives.names or not rows.num_rows:
             writer.write(rows)
             return {}
         rows = rows.sort_by([(name, "ascending") for name in ("unit", *rows.column_names) if name])
         units = rows["unit"].to_pylist()
         starts = [at for at in range(len(units)) if at == 0 or units[at] != units[at - 1]]
-        stops = [*starts[1:], len(units)]
+        stops = [*starts[1:], len(units)] if starts else []
         cuts = zip(starts, stops, strict=True)
         return {units[start]: write_part(writer, rows.slice(start, stop - start)) for start, stop in cuts}
 
