@@ -66,7 +66,7 @@ def test_ray_writes_what_one_process_writes(
     monkeypatch.setattr(ray_module, "IN_FLIGHT_PER_WORKER", 1)
     assert run(folder, ray_runner) == {"ingest": 6, "map": 6, "reduce": 4, "apply": 6}
     assert toys.hashes(folder) == wanted
-    assert len(wanted) == 6 * 3 + 6 + 4 + 6 * 2
+    assert len(wanted) == 6 * 3 + 6 * 2 + 4 + 6 * 2
 
 
 @pytest.mark.slow
