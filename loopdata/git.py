@@ -7,12 +7,15 @@ objects do not travel to other processes, so each worker opens a repository for 
 """
 
 import contextlib
+import hashlib
 import os
 import stat
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ MAX_DEPTH = 2048
 # A guard against a git that hangs, far above what unpacking takes.
 UNPACK_SECONDS = 3600.0
 # What reading one object of a damaged repository can raise.
-OBJECT_ERRORS = (KeyError, ValueError, pygit2.GitError, OSError)
+OBJECT_ERRORS = (KeyError, ValueError, pygit2.GitError, OSError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -157,28 +160,27 @@ def _git(folder: Path, *words: str, about: Path | None = None) -> bytes:
 
 def resolve(repository: Any, revision: str, where: str) -> Any:
     """The `pygit2.Commit` that a revision names. ConfigError where there is none, SourceError without any commit."""
+    start = _named_commit(repository, revision)
+    try:
+        if start is not None:
+            read_object(repository, start)
+    except OBJECT_ERRORS as error:
+        raise SourceError(f"the commit {start} of {where} cannot be read: {error}", "try git fsck") from error
     try:
         return repository.revparse_single(revision).peel(pygit2.Commit)
     except (pygit2.GitError, KeyError, ValueError) as error:
         names = [name.split("/", 2)[-1] for name in repository.references if name.startswith("refs/")]
         if not names and revision == "HEAD":
             raise SourceError(f"the repository {where} has no commits", "commit something, or leave it out") from error
-        unread = _unread_commit(repository, revision)
-        if unread:
-            raise SourceError(f"the commit {unread} of {where} cannot be read: {error}", "try git fsck") from error
         raise ConfigError(
             f"{where} has no commit named '{revision}'{nearest(revision, names[:1000])}", "name one by `revision`"
         ) from error
 
 
-def _unread_commit(repository: Any, revision: str) -> str | None:
-    """The object id where a revision resolves to one, but the object is missing or damaged."""
+def _named_commit(repository: Any, revision: str) -> str | None:
+    """The object id that a reference names, found without reading the object; None for any other revision."""
     with contextlib.suppress(pygit2.GitError, KeyError, ValueError):
-        found = repository.lookup_reference_dwim(revision).resolve().target
-        try:
-            repository.odb.read(found)
-        except OBJECT_ERRORS:
-            return str(found)
+        return str(repository.lookup_reference_dwim(revision).resolve().target)
     return None
 
 
@@ -204,21 +206,72 @@ def entries(repository: Any, tree: Any) -> Iterator[Entry]:
 
 
 def _children(repository: Any, folder: Entry) -> list[Entry]:
+    """The entries of one tree object: mode, space, name, NUL, twenty bytes of id."""
     prefix = folder.path + b"/" if folder.path else b""
-    return [
-        Entry(prefix + child.raw_name, FOLDER if stat.S_ISDIR(child.filemode) else int(child.filemode), str(child.id))
-        for child in repository[folder.id]
-    ]
+    kind, data = read_object(repository, folder.id)
+    if kind != "tree":
+        raise ValueError(f"the object {folder.id} is no tree")
+    found, at = [], 0
+    while at < len(data):
+        space, end = data.index(b" ", at), data.index(b"\0", at)
+        mode = int(data[at:space], 8)
+        child = data[end + 1 : end + 21].hex()
+        found.append(Entry(prefix + data[space + 1 : end], FOLDER if stat.S_ISDIR(mode) else mode, child))
+        at = end + 21
+    return found
 
 
 def blob_size(repository: Any, blob: str) -> int:
     """Size in bytes from the object's header; the content is not read. One of OBJECT_ERRORS where it cannot be."""
-    return int(repository.odb.read_header(blob)[1])
+    loose = _loose_file(repository, blob)
+    if loose is None:
+        return int(repository.odb.read_header(blob)[1])
+    with loose.open("rb") as stream:
+        return _loose_header(zlib.decompressobj().decompress(stream.read(512), 64))[1]
 
 
 def read_blob(repository: Any, blob: str) -> bytes:
     """The bytes of a blob, its hash checked. One of OBJECT_ERRORS where it is missing or damaged."""
-    kind, data = repository.odb.read(blob)
-    if kind != pygit2.enums.ObjectType.BLOB:
+    kind, data = read_object(repository, blob)
+    if kind != "blob":
         raise ValueError(f"the object {blob} is no blob")
-    return bytes(data)
+    return data
+
+
+def read_object(repository: Any, name: str) -> tuple[str, bytes]:
+    """Kind (`blob`, `tree`, `commit`, `tag`) and bytes of an object, its hash checked.
+
+    An object in a file of its own is inflated here: libgit2 1.9 never returns from one that is cut off.
+    """
+    loose = _loose_file(repository, name)
+    if loose is None:
+        kind, data = repository.odb.read(name)
+        return kind.name.lower(), bytes(data)
+    stream = zlib.decompressobj()
+    whole = stream.decompress(loose.read_bytes(), 64)
+    word, size, start = _loose_header(whole)
+    # No more than the header says, which is what the caller was ready for.
+    whole += stream.decompress(stream.unconsumed_tail, max(1, start + size - len(whole) + 1))
+    if len(whole) - start != size or hashlib.sha1(whole, usedforsecurity=False).hexdigest() != name:
+        raise ValueError(f"the object {name} does not have the content that its name says")
+    return word, whole[start:]
+
+
+def _loose_header(data: bytes) -> tuple[str, int, int]:
+    """Kind, size in bytes, and where the content begins."""
+    end = data.index(b"\0")
+    kind, _, size = data[:end].partition(b" ")
+    return kind.decode("ascii"), int(size), end + 1
+
+
+def _loose_file(repository: Any, name: str) -> Path | None:
+    """The file of an object that is in no pack; None where there is none. Alternates are left to libgit2."""
+    path = _objects(repository.path) / name[:2] / name[2:]
+    return path if path.is_file() else None
+
+
+@lru_cache(maxsize=256)
+def _objects(git_folder: str) -> Path:
+    """The folder of objects; a linked work tree has that of its repository."""
+    common = Path(git_folder) / "commondir"
+    return Path(git_folder, common.read_text("utf-8").strip() if common.is_file() else "", "objects")

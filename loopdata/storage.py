@@ -51,11 +51,16 @@ class HashingWriter:
         self._state = hashlib.sha256()
         self.num_bytes = 0
         self.closed = False
+        self._abandoned = False
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
-        with refused_writes(self._where):
+        if self._abandoned:
+            return view.nbytes
+        try:  # not by `refused_writes`: a Parquet file is some thirty small writes
             self._stream.write(view)
+        except OSError as error:
+            raise _refusal(self._where, error) from error
         self._state.update(view)
         self.num_bytes += view.nbytes
         return view.nbytes
@@ -64,7 +69,8 @@ class HashingWriter:
         return self.num_bytes
 
     def flush(self) -> None:
-        self._stream.flush()
+        with refused_writes(self._where):
+            self._stream.flush()
 
     def writable(self) -> bool:
         return True
@@ -78,6 +84,10 @@ class HashingWriter:
     def close(self) -> None:
         """Leave the stream open: the folder that opened it closes it."""
 
+    def abandon(self) -> None:
+        """Take what still comes and drop it: a Parquet writer that is given up writes its footer when it is freed."""
+        self._abandoned = True
+
     def hexdigest(self) -> str:
         return self._state.hexdigest()
 
@@ -86,10 +96,11 @@ class Folder:
     """One folder, local or remote. It travels to workers by its URL."""
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
-        self.url = os.fspath(url).rstrip("/") or "/"
+        scheme, mark, path = os.fspath(url).rpartition("://")
+        self.url = f"{scheme}{mark}{path.rstrip('/') or ('' if mark else '/')}"
 
     def __reduce__(self) -> tuple[type["Folder"], tuple[str]]:
-        return Folder, (self.url,)
+        return Folder, (self.path() or "/" if self.is_local else self.url,)  # a worker may stand in another folder
 
     def __repr__(self) -> str:
         return f"Folder({self.url!r})"
@@ -136,9 +147,11 @@ class Folder:
         with refused_writes(where):
             fs.makedirs(fs._parent(path), exist_ok=True)
             stream = fs.open(path, "wb")
+        writer = HashingWriter(stream, where)
         try:
-            yield HashingWriter(stream, where)
+            yield writer
         except BaseException:
+            writer.abandon()
             with contextlib.suppress(OSError):
                 stream.close()
             raise
@@ -172,9 +185,11 @@ class Folder:
 
 
 def _file(root: str, path: str, info: dict[str, Any]) -> File:
-    modified = info.get("mtime") or info.get("LastModified") or info.get("created") or 0.0
-    seconds = modified.timestamp() if isinstance(modified, datetime) else float(modified)
-    return File(path[len(root) :].lstrip("/"), int(info.get("size") or 0), max(0.0, time.time() - seconds))
+    known = (info.get(key) for key in ("mtime", "LastModified", "last_modified", "updated", "created"))
+    modified = next((value for value in known if value), time.time())  # no time at all: as if written just now
+    seconds = datetime.fromisoformat(modified) if isinstance(modified, str) else modified
+    age = time.time() - (seconds.timestamp() if isinstance(seconds, datetime) else float(seconds))
+    return File(path[len(root) :].lstrip("/"), int(info.get("size") or 0), max(0.0, age))
 
 
 def _replace(path: str, data: bytes) -> None:
@@ -194,7 +209,11 @@ def refused_writes(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause = error.strerror or str(error) or type(error).__name__
-        raise RunError(
-            f"the storage refused to write {where}: {cause}", "mend that and run again; what is committed is kept"
-        ) from error
+        raise _refusal(where, error) from error
+
+
+def _refusal(where: str, error: OSError) -> RunError:
+    cause = error.strerror or str(error) or type(error).__name__
+    return RunError(
+        f"the storage refused to write {where}: {cause}", "mend that and run again; what is committed is kept"
+    )

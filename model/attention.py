@@ -28,12 +28,14 @@ class Gate(nn.Module):
         width = 1 if config.gate_per == "head" else config.head_dim
         inputs = config.head_dim if self.from_query else config.dim
         self.weight = nn.Parameter(torch.zeros(config.heads, inputs, width))
-        self.bias = nn.Parameter(torch.zeros(config.heads, width))
+        # One row of numbers, so that it counts as a vector: it starts at 0 and does not decay.
+        self.bias = nn.Parameter(torch.zeros(config.heads * width))
 
     def forward(self, q_BTHd: Tensor, x_BTD: Tensor) -> Tensor:
+        bias_Hx = self.bias.view(self.weight.shape[0], -1)
         if self.from_query:
-            return torch.einsum("bthd,hdx->bthx", q_BTHd, self.weight.to(q_BTHd.dtype)) + self.bias
-        return torch.einsum("btd,hdx->bthx", x_BTD, self.weight) + self.bias
+            return torch.einsum("bthd,hdx->bthx", q_BTHd, self.weight.to(q_BTHd.dtype)) + bias_Hx
+        return torch.einsum("btd,hdx->bthx", x_BTD, self.weight) + bias_Hx
 
 
 class LoopedAttention(nn.Module):

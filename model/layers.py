@@ -66,10 +66,12 @@ class SwiGLU(nn.Module):
 
 
 def initialise(module: nn.Module, seed: int, layers: int) -> None:
-    """Matrices from a normal law of width 0.02, those that write into the residual narrower by √(2·layers) (GPT-2).
+    """Matrices from a normal law of width 1/√inputs, those that write into the residual narrower by √(2·layers).
 
-    Each tensor has its own generator, from the seed and its name: models that share a tensor's name share its first
-    value, so that one loop and two begin alike. Vectors keep what their modules gave them.
+    GPT-2's fixed 0.02 suits widths of thousands; here it left a model of width 96 with signals too faint to learn from.
+    An embedding is taken as the readout that it may also be; vectors keep what their modules gave them. Each tensor has
+    its own generator, from the seed and its name: models that share a tensor's name share its first value, so that one
+    loop and two begin alike.
     """
     for name, parameter in module.named_parameters():
         if parameter.ndim < 2:
@@ -77,6 +79,6 @@ def initialise(module: nn.Module, seed: int, layers: int) -> None:
         digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
         into_residual = name.endswith(("down.weight", "out.weight"))
-        width = 0.02 / math.sqrt(2 * layers) if into_residual else 0.02
+        width = parameter.shape[1] ** -0.5 / (math.sqrt(2 * layers) if into_residual else 1.0)
         with torch.no_grad():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * width)

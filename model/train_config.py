@@ -37,9 +37,10 @@ class TrainConfig:
     seed: Seed = field(default_factory=Seed)
     tokens: int | None = None  # how long; without tokens and steps: one pass over the dataset's order
     steps: int | None = None
-    batch_sequences: int = 8  # sequences that are on the device together
+    # The defaults of batch and rate suit some 1M parameters and a few hundred steps; larger models want a lower rate.
+    batch_sequences: int = 1  # sequences that are on the device together
     accumulation: int = 1  # batches for each step
-    lr: float = 3e-3
+    lr: float = 8e-3
     warmup: float = 0.05
     decay: Literal["cosine", "linear", "none"] = "cosine"
     decay_share: float | None = None

@@ -15,7 +15,7 @@ from loopdata.engine.unit import UNKNOWN, Manifest, Output, Unit
 from loopdata.errors import RunError
 from loopdata.stage import Builder, Resource
 from loopdata.storage import Written
-from pipelines.corpus import build_corpus
+from pipelines.corpus import Listing, build_corpus
 from pipelines.run_file import RunFile
 from pipelines.token_tasks import DrawMixture, EncodeSamples, PackSequences, PickTexts, TrainTokenizer
 
@@ -33,9 +33,9 @@ class Built:
     mixture: Manifest | None = None
 
 
-def build_dataset(file: RunFile, phases: Phases) -> Built:
+def build_dataset(file: RunFile, listing: Listing, phases: Phases) -> Built:
     """Run (or plan) every phase. RunError where no document is left to train on or to hold out."""
-    built = Built(build_corpus(file, phases))
+    built = Built(build_corpus(file, listing, phases))
     _check_splits(file, built.documents)
     if file.tokens is None:
         return built

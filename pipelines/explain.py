@@ -5,6 +5,7 @@ seen, the stages it passed, the fate that ended it with rule, value and threshol
 offsets where its tokens lie. Limit: it reads the tables of locations of the whole run, one after the other.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,11 @@ from loopdata.engine.unit import Manifest
 from loopdata.errors import ConfigError
 from loopdata.stage import ENDS
 from loopdata.storage import Folder
+from pipelines.places import one_line, place_name
 
 MAX_EXPLAINED = 20
 ID_COLUMNS = ("doc_id", "blob_id", "commit")
+_ID_START = re.compile(r"[0-9a-f]{7,}")
 
 
 @dataclass
@@ -75,9 +78,11 @@ def explain_document(url: str, what: str) -> list[Explanation]:
 
 
 def _by_id(table: pa.Table, what: str) -> pa.Array:
-    mask = pc.equal(table["doc_id"], what)
-    for column in ID_COLUMNS[1:]:
-        mask = pc.or_(mask, pc.fill_null(pc.equal(table[column], what), False))
+    """`what` is an id, or its beginning, as git has it."""
+    test = pc.starts_with if _ID_START.fullmatch(what) else pc.equal
+    mask = pa.repeat(False, table.num_rows)
+    for column in ID_COLUMNS:
+        mask = pc.or_(mask, pc.fill_null(test(table[column], what), False))
     return mask
 
 
@@ -136,7 +141,7 @@ def _tokens(run: _Run, found: list[Manifest], doc_id: str) -> list[dict[str, Any
             for row in table.to_pylist():
                 if doc_id in row["parents"]:
                     wanted = ("sample_id", "category", "split", "offset", "length", "num_bytes")
-                    rows.append({"shard": f"{stem}.bin", **{key: row[key] for key in wanted}})
+                    rows.append({"shard": f"{run.folder.url}/{stem}.bin", **{key: row[key] for key in wanted}})
     return rows
 
 
@@ -151,17 +156,17 @@ def print_explanations(found: list[Explanation], console: Console) -> None:
 
 
 def _lines(item: Explanation) -> list[Text | str]:
-    lines: list[Text | str] = [Text(_named(item.place), style="bold")]
+    lines: list[Text | str] = [Text(place_name(item.place), style="bold")]
     lines.append(f"  doc_id {item.doc_id}   blob {item.place.get('blob_id')}   {item.place.get('num_bytes')} bytes")
     if item.passed:
         lines.append(f"  passed     {' → '.join(item.passed)}")
-    lines += [f"  noted      in {_fate(note)}" for note in item.notes]
+    lines += [f"  {note['fate']:<10} in {_fate(note)}" for note in item.notes]
     if item.ended_by:
         lines.append(Text(f"  {item.ended_by['fate']:<10} in {_fate(item.ended_by)}", style="red"))
     if item.not_reached:
         lines.append(f"  not seen   by {', '.join(item.not_reached)}")
     if item.survivor:
-        lines.append(f"  instead    {_named(item.survivor)} ({item.survivor['doc_id']})")
+        lines.append(f"  instead    {place_name(item.survivor)} ({item.survivor['doc_id']})")
     for at in item.tokens:
         first, last = at["offset"], at["offset"] + at["length"]
         lines.append(
@@ -174,15 +179,10 @@ def _lines(item: Explanation) -> list[Text | str]:
     return lines
 
 
-def _named(place: dict[str, Any]) -> str:
-    name = "/".join(str(place[key]) for key in ("source", "repo", "path") if place.get(key))
-    return f"{name} at commit {place['commit'][:12]}" if place.get("commit") else name or place["doc_id"]
-
-
 def _fate(fate: dict[str, Any]) -> str:
     text = f"'{fate['stage']}' by rule '{fate['rule']}'"
     if fate["value"] is not None:
-        text += f": {fate['value']:,.6g}"
+        text += f", value {fate['value']:,.6g}"
     if fate["threshold"] is not None:
-        text += f" (threshold {fate['threshold']:,.6g})"
-    return f"{text}: {fate['details'].strip().splitlines()[-1]}" if fate["details"] else text
+        text += f", threshold {fate['threshold']:,.6g}"
+    return f"{text}: {one_line(fate['details'].strip().splitlines()[-1])}" if fate["details"] else text

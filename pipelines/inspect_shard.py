@@ -1,8 +1,8 @@
 """What a shard holds, and which document a token comes from: the way back that `explain` goes forth.
 
-Enters: a shard inside a run folder, and perhaps a token offset. Leaves: its size and first samples, or the sample at
-the offset with its documents, their places, and the text around the token. Limit: the shard must still lie in its run
-folder, where the tokenizer and the locations are.
+Enters: a run folder, or a shard inside one and perhaps a token offset. Leaves: the shards of the run; or the size and
+first samples of the shard; or the sample at the offset with its documents, their places, and the text around the token.
+Limit: the shard must still lie in its run folder, where the tokenizer and the locations are.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -18,10 +19,12 @@ from rich.table import Table
 from loopdata.engine.ledger import NAME as LEDGER
 from loopdata.engine.ledger import Ledger, manifests
 from loopdata.engine.tables import read_tables
-from loopdata.errors import ConfigError
+from loopdata.engine.unit import Manifest
+from loopdata.errors import ConfigError, ShardError
 from loopdata.storage import Folder
 from loopdata.tokens.shards import Shard
 from loopdata.tokens.tokenizer import Tokenizer
+from pipelines.places import place_name
 
 SUFFIXES = (".bin", ".idx", ".samples.parquet")
 AROUND = 24
@@ -43,13 +46,67 @@ class Inspection:
     after: str = ""
 
 
+@dataclass
+class Listed:
+    """A shard of a run. `shard` is what `inspect_shard` takes; `num_bytes` are those of the texts."""
+
+    shard: str
+    category: str
+    split: str
+    samples: int
+    tokens: int
+    num_bytes: int
+
+
+@dataclass
+class Shards:
+    """The shards of a run, in the order of its units."""
+
+    run: str
+    shards: list[Listed]
+
+
+def inspect(path: str, offset: int | None) -> Shards | Inspection:
+    """The shards of a run folder, or what one shard holds. Errors are those of `inspect_shard` and `list_shards`."""
+    if not Path(path).is_dir():
+        return inspect_shard(path, offset)
+    if offset is not None:
+        raise ConfigError(
+            f"--offset {offset}: {path} is a folder", f"name a shard: `loopdata inspect {path}` lists them"
+        )
+    return list_shards(path)
+
+
+def list_shards(url: str) -> Shards:
+    """RunError where the folder holds no run, ConfigError for one without shards."""
+    run = Folder(url)
+    found = [
+        Listed(f"{url.rstrip('/')}/{output.name}", manifest.phase.partition(".")[2], split, *_counts(manifest, split))
+        for manifest in manifests(run, Ledger.read(run))
+        for label, output in manifest.outputs.items()
+        if (split := label.removesuffix(".bin")) != label
+    ]
+    if not found:
+        raise ConfigError(
+            f"the run {url} has no shards", "add the sections `tokens` and `samples`, or run it to its end"
+        )
+    return Shards(url, found)
+
+
+def _counts(manifest: Manifest, split: str) -> tuple[int, int, int]:
+    samples, tokens, num_bytes = manifest.figures["samples"][split]
+    return samples, tokens, num_bytes
+
+
 def inspect_shard(path: str, offset: int | None) -> Inspection:
     """ConfigError for an offset beyond the shard, ShardError for a broken one."""
     stem = Path(path)
     for suffix in SUFFIXES:
         stem = Path(str(stem).removesuffix(suffix))
     shard = Shard.open(stem)
-    index = pq.read_table(f"{stem}.samples.parquet")
+    index = _index(f"{stem}.samples.parquet")
+    if index.num_rows != len(shard):
+        raise ShardError(f"{stem}.samples.parquet has {index.num_rows} samples, {stem.name}.idx has {len(shard)}")
     total = int(shard.offsets[-1])
     result = Inspection(str(stem), len(shard), total, str(shard.dtype), index.slice(0, MAX_ROWS).to_pylist())
     if offset is None:
@@ -68,6 +125,14 @@ def inspect_shard(path: str, offset: int | None) -> Inspection:
     return result
 
 
+def _index(path: str) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        cause = " ".join(str(error).split())
+        raise ShardError(f"cannot read the samples of the shard, {path}: {cause}", "run the run file again") from None
+
+
 def _run_of(stem: Path) -> Folder:
     for folder in stem.resolve().parents:
         if (folder / LEDGER).exists():
@@ -84,20 +149,40 @@ def _places(run: Folder, parents: list[str]) -> list[dict[str, Any]]:
 
 
 def _tokenizer(run: Folder) -> Tokenizer:
-    found = next(manifests(run, Ledger.read(run), "tokenizer"))
+    found = next(manifests(run, Ledger.read(run), "tokenizer"), None)
+    if found is None:
+        raise ConfigError(f"the run {run.url} has no tokenizer now", "run it again with the section `tokens`")
     return Tokenizer(run.read(found.output("tokenizer").name))
+
+
+def print_found(found: Shards | Inspection, console: Console) -> None:
+    """Text for people."""
+    print_shards(found, console) if isinstance(found, Shards) else print_inspection(found, console)
+
+
+def print_shards(found: Shards, console: Console) -> None:
+    """A line a shard, the path last and whole, so that it can be copied."""
+    console.print(f"{'category':<12} {'split':<5} {'samples':>8} {'tokens':>12}  shard", style="dim", highlight=False)
+    for at in found.shards:
+        line = f"{at.category:<12} {at.split:<5} {at.samples:>8,} {at.tokens:>12,}  {at.shard}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_inspection(found: Inspection, console: Console) -> None:
     """A table of samples, or the place of one token."""
-    console.print(f"{found.stem}: {found.num_samples:,} samples, {found.num_tokens:,} tokens ({found.dtype})")
-    table = Table("sample", "category", "split", "language", "first token", "tokens", box=None, header_style="dim")
+    line = f"{found.stem}: {found.num_samples:,} samples, {found.num_tokens:,} tokens ({found.dtype})"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("sample", "split", "language", "first token", "tokens"):
+        table.add_column(name, justify="right" if "token" in name else "left", no_wrap=True)
     for row in found.samples:
-        shown = (row["sample_id"], row["category"], row["split"], row["language"] or "", row["offset"], row["length"])
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in shown))
+        numbers = (f"{row['offset']:,}", f"{row['length']:,}")
+        table.add_row(row["sample_id"], row["split"], row["language"] or "", *numbers)
     console.print(table)
+    if len(found.samples) < found.num_samples and not found.at:
+        console.print(f"(the first {len(found.samples)}; --offset N shows the one at token N)", style="dim")
     for place in found.places:
-        name = "/".join(str(place[key]) for key in ("source", "repo", "path") if place.get(key))
-        console.print(f"from {name} (doc_id {place['doc_id']})", highlight=False, markup=False, soft_wrap=True)
+        line = f"from {place_name(place)} (doc_id {place['doc_id']})"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if found.at:
         console.print(f"{found.before!r} [{found.at!r}] {found.after!r}", highlight=False, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.console import Console
@@ -18,9 +18,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from loopdata.schema import digest
 from loopdata.storage import Folder
 from model.parsing import parse
-from model.result import Result
+from model.threads import wait_without_spinning
 from model.train_config import TrainConfig
 from pipelines.dataset import Built
+
+if TYPE_CHECKING:
+    from model.result import Result
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,14 @@ class Arm:
     name: str
     config: str
     out: str
-    result: Result
+    result: "Result"
 
 
 def train_arms(arms: Mapping[str, dict[str, Any]], folder: Folder, built: Built, console: Console) -> list[Arm]:
     """Train every arm that is not trained yet. Errors are those of `model.trainer.train`."""
     if not arms:
         return []
+    wait_without_spinning()
     from model.trainer import train
 
     content = dataset_digest(built)

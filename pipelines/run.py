@@ -22,6 +22,7 @@ from loopdata.engine.progress import Progress
 from loopdata.engine.threads import pin_threads
 from loopdata.errors import ConfigError
 from loopdata.storage import Folder
+from pipelines.corpus import list_inputs
 from pipelines.dataset import build_dataset
 from pipelines.proof import train_arms
 from pipelines.run_file import RunFile, dump
@@ -42,6 +43,7 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
     if choice.runner == "inline" and (choice.address or choice.workers):
         raise ConfigError("--runner inline is one process", "leave out --workers and --address")
     pin_threads()
+    listing = list_inputs(file)  # a source that is not there is a wrong request: it makes no run folder
     folder = Folder(file.run)
     with locked(folder):
         _describe(folder, file, choice)
@@ -49,7 +51,7 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
         runner = _runner(file, choice)
         driver = Driver(folder, runner, Progress(console), file.failures)
         try:
-            dataset = build_dataset(file, driver)
+            dataset = build_dataset(file, listing, driver)
         finally:
             runner.close()
         arms = train_arms(file.arms, folder, dataset, console)

@@ -7,7 +7,7 @@ before any work starts. Limit: the tables below name every source, stage and bui
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field
@@ -17,6 +17,7 @@ from loopdata.cleaning.language import Language
 from loopdata.cleaning.syntax import Syntax
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
+from loopdata.dedup.near import NearDedup
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
@@ -29,7 +30,7 @@ from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, Syntax)}
+STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
@@ -66,7 +67,7 @@ class MixtureSection(Strict):
 
     tokens: int = Field(gt=0)
     sequence: int = Field(default=1024, ge=16)
-    weights: dict[str, float]
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
     max_epochs: int = Field(default=4, ge=1)
 
 
@@ -141,7 +142,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_names([step.label for step in corpus], "corpus")
     _check_columns(corpus, builders)
     _check_sections(file)
-    arms = read_arms(file.train, seed.init)
+    arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
         _repeatable(data, arms),
         file.run,
@@ -233,6 +234,8 @@ def _check_sections(file: _File) -> None:
     if file.mixture is not None:
         for name in file.mixture.weights:
             _pick(file.samples, name, "entry under samples", "mixture.weights")
+        if file.samples and not any(file.mixture.weights.values()):
+            raise ConfigError("mixture.weights: no category has a weight above 0", "give at least one")
     if file.mixture is None and file.train is not None:
         raise ConfigError("`train` needs the section `mixture`", "add it, or leave training out by --set train=null")
     if file.mixture is not None and not file.samples:

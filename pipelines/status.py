@@ -4,6 +4,8 @@ Enters: a run folder. Leaves: phases with units done, the account of each stage,
 quarantined. Limit: it shows what is committed; what workers are at right now is not recorded.
 """
 
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,11 +51,15 @@ def read_status(url: str) -> Status:
 
 def print_status(found: Status, console: Console) -> None:
     """Tables for people."""
-    console.print(f"{found.run}: {'complete' if found.complete else 'not complete; run it again to go on'}")
-    phases = Table("phase", "done", "units", box=None, header_style="dim")
+    state = "complete" if found.complete else "not complete; run it again to go on"
+    console.print(f"{found.run}: {state}", soft_wrap=True, markup=False)
+    phases = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("phase", "done", "units"):
+        phases.add_column(name, justify="left" if name == "phase" else "right", no_wrap=True)
     for name, (done, units) in found.phases.items():
         phases.add_row(name, f"{done:,}", f"{units:,}")
     console.print(phases)
+    console.print()
     print_stages(found.stages, console)
     for fate in found.quarantined:
         last = (fate["details"] or "").strip().splitlines()[-1:] or [""]
@@ -74,5 +80,12 @@ def print_stages(stages: list[Count], console: Console) -> None:
     for count in stages:
         rules = sorted(count.notes.items(), key=lambda item: (-item[1], item[0]))
         if rules:
-            shown = ", ".join(f"{rule} {number:,}" for rule, number in rules)
-            console.print(f"  {count.stage}: {shown}", style="dim", highlight=False, soft_wrap=True)
+            print_list(f"  {count.stage}: ", [f"{rule} {number:,}" for rule, number in rules], console)
+
+
+def print_list(head: str, entries: Sequence[str], console: Console) -> None:
+    """Entries after a head, in lines that fit the terminal."""
+    # Spaces that do not break keep a name beside its number.
+    text = head + ", ".join(entry.replace(" ", "\u00a0") for entry in entries)
+    for line in textwrap.wrap(text, console.width, subsequent_indent="    ", break_long_words=False):
+        console.print(line.replace("\u00a0", " "), style="dim", highlight=False, markup=False, soft_wrap=True)

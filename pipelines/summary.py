@@ -4,6 +4,7 @@ Enters: the manifests of a run and its trained arms. Leaves: a Summary, and its 
 compare on this run's held-out split, with one seed each; that is no evidence that one is better.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,13 @@ from rich.table import Table
 
 from loopdata.engine.driver import Driver
 from loopdata.engine.ledger import totals
-from loopdata.engine.unit import Count
+from loopdata.engine.tables import read_tables
+from loopdata.engine.unit import Count, Manifest
+from loopdata.storage import Folder
 from pipelines.dataset import Built, counts_of
 from pipelines.proof import Arm
 from pipelines.run_file import RunFile
-from pipelines.status import print_stages
+from pipelines.status import print_list, print_stages
 
 ONE_SEED = "One seed of each proves nothing: the difference may be the seed's."
 
@@ -39,7 +42,8 @@ class ArmSummary:
 @dataclass
 class Summary:
     """`ran` maps a phase to the units that ran in this call; `samples` a category and split to [samples, tokens,
-    bytes]; `languages` a category to the languages of its training split; `shares` are the mixture's categories."""
+    bytes]; `languages` a category to the languages of its training split; `shares` are the mixture's categories;
+    `commands` maps what to try next to what it does."""
 
     run: str
     ran: dict[str, int]
@@ -50,6 +54,7 @@ class Summary:
     packings: list[dict[str, Any]] = field(default_factory=list)
     shares: list[dict[str, Any]] = field(default_factory=list)
     arms: list[ArmSummary] = field(default_factory=list)
+    commands: dict[str, str] = field(default_factory=dict)
 
 
 def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> Summary:
@@ -65,7 +70,38 @@ def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> S
         [{key: found.figures[key] for key in packed} for found in built.packings],
         built.mixture.figures["shares"] if built.mixture else [],
         [_arm(arm) for arm in arms],
+        _commands(file, driver, built, arms),
     )
+
+
+def _commands(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> dict[str, str]:
+    """What to try next; every command works on this run."""
+    run = shlex.quote(file.run)
+    commands = {f"loopdata status {run}": "the account of every stage"}
+    if example := _example(driver.folder, built.documents):
+        commands[f"loopdata explain {run} {shlex.quote(example)}"] = "what became of a file, and where its tokens lie"
+    if built.samples:
+        commands[f"loopdata inspect {run}"] = "the shards; of a shard with --offset, the document behind a token"
+    if any(step.label == "clean" for step in file.corpus):
+        changed = "--set corpus.clean.min_alphabetic=0.3"
+        commands[f"loopdata plan {run}/run.yaml {changed}"] = "what a changed threshold would redo"
+    if arms:
+        commands[f"loopdata train {shlex.quote(arms[0].config)}"] = (
+            "an arm by itself; for longer add --set steps=… --set out=FOLDER"
+        )
+    return commands
+
+
+def _example(folder: Folder, documents: list[Manifest]) -> str:
+    """The place of a document that trains."""
+    for manifest in documents:
+        if "train.train" in manifest.figures["documents"]:
+            columns = ["source", "repo", "path", "use"]
+            for table in read_tables(folder, manifest.output("documents"), columns):
+                for row in table.to_pylist():
+                    if row.pop("use") == "train" and (name := "/".join(filter(None, row.values()))).isprintable():
+                        return name
+    return ""
 
 
 def _arm(arm: Arm) -> ArmSummary:
@@ -89,7 +125,7 @@ def print_summary(found: Summary, console: Console) -> None:
         console.print()
         console.print(_token_table(found))
         for name, languages in found.languages.items():
-            console.print(f"  {name}: {_most(languages)}", style="dim", highlight=False, soft_wrap=True)
+            print_list(f"  {name}: ", _most(languages), console)
     for packing in found.packings:
         if packing["left_out"]:
             console.print(
@@ -109,8 +145,9 @@ def print_summary(found: Summary, console: Console) -> None:
         console.print()
         console.print(_parts_table(found.arms))
         console.print(f"Bits per byte on held-out documents; lower is better. {ONE_SEED}")
-    for line in _next(found):
-        console.print(line, style="dim", highlight=False, soft_wrap=True, markup=False)
+    console.print("\nWhat to try next:", style="dim")
+    for command, what in found.commands.items():
+        console.print(f"  {what}:\n    {command}", style="dim", highlight=False, soft_wrap=True, markup=False)
 
 
 def _token_table(found: Summary) -> Table:
@@ -126,10 +163,10 @@ def _token_table(found: Summary) -> Table:
     return table
 
 
-def _most(languages: Mapping[str, list[int]]) -> str:
+def _most(languages: Mapping[str, list[int]]) -> list[str]:
     total = sum(numbers[1] for numbers in languages.values()) or 1
     ranked = sorted(languages.items(), key=lambda item: -item[1][1])[:8]
-    return ", ".join(f"{name} {numbers[1] / total:.1%}" for name, numbers in ranked)
+    return [f"{name} {numbers[1] / total:.1%}" for name, numbers in ranked]
 
 
 def _arm_table(arms: list[ArmSummary]) -> Table:
@@ -166,15 +203,3 @@ def _shown(bits: float | None) -> str:
 def _bits(evaluation: Mapping[str, Any]) -> float | None:
     value: float | None = evaluation["bits_per_byte"]
     return value
-
-
-def _next(found: Summary) -> list[str]:
-    commands = {
-        f"loopdata status {found.run}": "the account of every stage",
-        f"loopdata explain {found.run} json/decoder.py": "what became of a file, and where its tokens lie",
-    }
-    if found.arms:
-        commands[f"loopdata train {found.arms[0].config}"] = "train an arm by itself; --set steps=… for longer"
-    commands[f"loopdata plan {found.run}/run.yaml --set corpus.clean.min_alphabetic=0.3"] = "what a change would redo"
-    width = max(map(len, commands))
-    return ["", "What to try next:", *(f"  {command:<{width}}   {what}" for command, what in commands.items())]

@@ -6,7 +6,7 @@ repository that keeps other documents may stay as context, so that repositories 
 travel, some 150 bytes a document. Limit: texts are the same when the first 128 bits of their SHA-256 are.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from loopdata import schema
 from loopdata.config import Strict
 from loopdata.dedup import rank
+from loopdata.dedup.verdicts import InsideKeptRepo, Verdict, settle
 from loopdata.stage import CorpusStage, Fate, Outcome, Round
 
 COPY, HELD_OUT_COPY = "exact_copy", "copy_of_held_out"
@@ -49,7 +50,7 @@ class ExactConfig(Strict):
     the columns of documents there are `path_depth` and `path_length`. The last word is always that of `doc_id`."""
 
     priority: list[str] = Field(default_factory=lambda: ["path_depth", "path_length", "doc_id"])
-    inside_kept_repo: Literal["context", "drop"] = "context"
+    inside_kept_repo: InsideKeptRepo = "context"
 
     @field_validator("priority")
     @classmethod
@@ -71,9 +72,7 @@ class ExactDedup(CorpusStage):
 
     def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
         super().__init__(config, label=label, seed=seed)
-        names = [entry.removeprefix("-") for entry in self.config.priority]
-        ranked = {name: schema.DOCUMENT[name] for name in names if name in schema.DOCUMENT}
-        # Columns of stages have types that only the plan knows; `rank.ranks` says where one is missing.
+        ranked = {name: schema.DOCUMENT[name] for name in rank.columns(self.config.priority)}
         self.needs = {**type(self).needs, **ranked}  # type: ignore[misc]
 
     def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
@@ -121,26 +120,9 @@ class ExactDedup(CorpusStage):
 
     def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
         """Drop copies, or keep them as context where their repository keeps another document."""
-        found = {row["doc_id"]: row for row in verdicts.to_pylist()}
-        ids, repos = table["doc_id"].to_pylist(), table["repo"].to_pylist()
-        kept_repos = {repo for doc_id, repo in zip(ids, repos, strict=True) if repo is not None and doc_id not in found}
-        if self.config.inside_kept_repo == "drop":
-            kept_repos = set()
-        use, keep, fates = table["use"].to_pylist(), [], []
-        for place, (doc_id, repo) in enumerate(zip(ids, repos, strict=True)):
-            verdict = found.get(doc_id)
-            stays = verdict is None or (verdict["rule"] == COPY and repo in kept_repos)
-            keep.append(stays)
-            if verdict is not None:
-                fates.append(self._fate(verdict, "context" if stays else "dropped"))
-                use[place] = "context"
-        if not fates:
-            return Outcome(table)
-        column = pa.array(use, schema.DOCUMENT["use"])
-        table = table.set_column(table.schema.get_field_index("use"), "use", column)
-        return Outcome(table.filter(pa.array(keep, pa.bool_())), fates)
+        return settle(table, verdicts, COPY, self.config.inside_kept_repo, self._fate)
 
-    def _fate(self, verdict: dict[str, Any], fate: str) -> Fate:
+    def _fate(self, verdict: Verdict, fate: str) -> Fate:
         where = f"repo={verdict['ref_repo']}" if verdict["ref_repo"] is not None else None
         return Fate(
             verdict["doc_id"],

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopdata.errors import ConfigError
+from loopdata.schema import DOCUMENT
 
 COMPUTED = ("path_depth", "path_length")  # folders above the file, bytes of the path
 _INVERTED = bytes(255 - byte for byte in range(256))
@@ -26,6 +27,13 @@ def check(priority: Sequence[str]) -> None:
         raise ValueError("give at least one column, and no empty name")
     if len(set(names)) < len(names):
         raise ValueError("a column stands twice")
+
+
+def columns(priority: Sequence[str]) -> list[str]:
+    """The base columns of a Document that the list names. Types of other columns only the plan knows; `ranks` says
+    where one is missing."""
+    names = (entry.removeprefix("-") for entry in priority)
+    return [name for name in names if name in DOCUMENT]
 
 
 def ranks(table: pa.Table, priority: Sequence[str], who: str) -> pa.Array:

@@ -8,11 +8,12 @@ consecutive views, each counted as `marked.repo_view`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopdata.engine.attempt import Attempt
-from loopdata.engine.isolation import apply_row_local, apply_whole
+from loopdata.engine.isolation import Isolation
 from loopdata.engine.tables import TableWriter
 from loopdata.engine.unit import Count
 from loopdata.errors import StageError
@@ -57,10 +58,9 @@ class _Drive:
     def __init__(self, stage: Stage, before: pa.Schema, after: pa.Schema, attempt: Attempt, fates: TableWriter) -> None:
         self.stage = stage
         self.before, self.after = before, after
-        self.attempt = attempt
         self.fates = fates
         self.count = attempt.count(stage.label)
-        self.batch = 0
+        self.isolation = Isolation(stage.label, stage.scope == "repo", stage.apply, attempt)
 
     def flow(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if self.stage.scope == "repo":
@@ -71,56 +71,23 @@ class _Drive:
 
     def drive(self, table: pa.Table) -> pa.Table:
         """Apply the stage to one table and account for it."""
-        self.batch += 1
         enter(self.count, table)
-        table, fates = self._without_poison(table)
+        table, fates = self.isolation.without_killers(table)
         mine, others = self._of_my_categories(table)
-        outcomes = self._apply(mine) if mine.num_rows else []
+        outcomes = self.isolation(mine)
         kept = [self._checked(part, mine) for part in outcomes]
-        fates += [fate for part in outcomes for fate in part.fates]
-        self._check_fates(mine, kept, fates)
+        given = [fate for part in outcomes for fate in part.fates]
+        self._check_fates(mine, kept, given)
+        fates += given
         result = pa.concat_tables([*kept, cast(others, self.after)]) if others.num_rows else _concat(kept, self.after)
         if others.num_rows:
             result = result.take(pc.sort_indices(pc.index_in(result["doc_id"], value_set=table["doc_id"])))
-        born = [cast(part.born, self.after) for part in outcomes if part.born is not None and part.born.num_rows]
-        result = pa.concat_tables([result, *born])
+        born = [self._as_declared(part.born) for part in outcomes if part.born is not None and part.born.num_rows]
+        if born:
+            result = self._beside_parents(table, result, pa.concat_tables(born))
         settle(self.count, result, fates, sum(part.num_rows for part in born))
         self.fates.write(fate_table(fates))
         return result
-
-    def _apply(self, table: pa.Table) -> list[Outcome]:
-        label, guard = self.stage.label, self.attempt.guard
-        isolate = apply_whole if self.stage.scope == "repo" else apply_row_local
-        parts = [table]
-        if self.attempt.suspect == (label, self.batch):
-            singles = [table.slice(row, 1) for row in range(table.num_rows)]
-            if self.stage.scope == "repo":  # only to meet the killer with its name noted
-                for single in singles:
-                    self._note(single)
-                    isolate(label, self.stage.apply, single)
-            else:
-                parts = singles
-        outcomes = []
-        for part in parts:
-            self._note(part)
-            outcomes += isolate(label, self.stage.apply, part)
-        guard.at(unit=self.attempt.unit.id)
-        return outcomes
-
-    def _note(self, part: pa.Table) -> None:
-        subject = part["doc_id"][0].as_py() if part.num_rows == 1 else None
-        self.attempt.guard.at(stage=self.stage.label, batch=self.batch, subject=subject)
-
-    def _without_poison(self, table: pa.Table) -> tuple[pa.Table, list[Fate]]:
-        known = self.attempt.poison.get(self.stage.label)
-        if not known:
-            return table, []
-        bad = pc.is_in(table["doc_id"], value_set=pa.array(list(known), pa.string()))
-        fates = [
-            Fate(subject, self.stage.label, "quarantined", "worker_death", details=known[subject])
-            for subject in table.filter(bad)["doc_id"].to_pylist()
-        ]
-        return table.filter(pc.invert(bad)), fates
 
     def _of_my_categories(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
         if self.stage.categories is None:
@@ -133,17 +100,39 @@ class _Drive:
         kept = outcome.kept
         if kept.num_rows == 0:
             return self.after.empty_table()
-        if set(kept.column_names) != set(self.after.names):
-            wrong = sorted(set(kept.column_names) ^ set(self.after.names))
-            raise StageError(f"the stage '{self.stage.label}' declared other columns than it gave: {', '.join(wrong)}")
+        kept = self._as_declared(kept)
         at = pc.index_in(kept["doc_id"], value_set=table["doc_id"]).to_numpy()
         if kept["doc_id"].null_count or (at[1:] <= at[:-1]).any() or at.dtype.kind == "f":
             raise StageError(f"the stage '{self.stage.label}' kept documents that did not come in, or out of order")
-        return cast(kept, self.after)
+        return kept
+
+    def _as_declared(self, table: pa.Table) -> pa.Table:
+        """The table with its columns in order; StageError where they, or their types, are not those declared."""
+        given = {field.name: field.type for field in table.schema}
+        wanted = {field.name: field.type for field in self.after}
+        wrong = sorted(name for name in given.keys() | wanted.keys() if given.get(name) != wanted.get(name))
+        if wrong or len(given) != table.num_columns:
+            said = ", ".join(f"{name} as {given.get(name)} for {wanted.get(name)}" for name in wrong)
+            raise StageError(f"the stage '{self.stage.label}' declared other columns than it gave: {said or 'twice'}")
+        return cast(table, self.after)
+
+    def _beside_parents(self, table: pa.Table, kept: pa.Table, born: pa.Table) -> pa.Table:
+        """Documents that were born behind their parent, else behind their repository, so that it stays together."""
+        ids = born["doc_id"]
+        if ids.null_count or len(pc.unique(ids)) != len(ids) or pc.any(pc.is_in(ids, table["doc_id"])).as_py():
+            raise StageError(f"the stage '{self.stage.label}' gave birth to documents whose ids are there already")
+        places = {subject: row for row, subject in enumerate(table["doc_id"].to_pylist())}
+        last = {repo: row for row, repo in enumerate(table["repo"].to_pylist()) if repo is not None}
+        behind = [
+            places.get(parent, last.get(repo, table.num_rows))
+            for parent, repo in zip(born["parent"].to_pylist(), born["repo"].to_pylist(), strict=True)
+        ]
+        at = np.array([*(places[subject] for subject in kept["doc_id"].to_pylist()), *behind], np.int64)
+        return pa.concat_tables([kept, born]).take(pa.array(np.argsort(at, kind="stable")))
 
     def _check_fates(self, table: pa.Table, kept: list[pa.Table], fates: list[Fate]) -> None:
         """Every document is either kept or ended, once."""
-        ended = [fate.subject for fate in fates if fate.fate in ENDS and fate.rule != "worker_death"]
+        ended = [fate.subject for fate in fates if fate.fate in ENDS]
         unknown = {fate.fate for fate in fates} - ENDS - NOTES
         remaining = [subject for part in kept for subject in part["doc_id"].to_pylist()]
         if unknown:
@@ -158,20 +147,26 @@ class _Drive:
         """Tables of whole repositories; one above MAX_REPO_BYTES comes in consecutive views."""
         held: list[pa.Table] = []
         rows = held_bytes = 0
+        cut = False  # whether `held` begins with the rest of a repository that was cut
         for part in (part for table in tables for part in by_repository(table)):
             repo = _repository(part)
             ends = bool(held) and (repo is None or _repository(held[-1]) != repo)
-            if ends and (rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES):
+            full = rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES
+            if (ends and full) or (not ends and held_bytes > MAX_REPO_BYTES):
+                self._count_view(cut or not ends)
                 yield pa.concat_tables(held)
-                held, rows, held_bytes = [], 0, 0
-            elif held_bytes > MAX_REPO_BYTES:
-                self.count.notes["marked.repo_view"] = self.count.notes.get("marked.repo_view", 0) + 1
-                yield pa.concat_tables(held)
-                held, rows, held_bytes = [], 0, 0
+                held, rows, held_bytes, cut = [], 0, 0, not ends
             held.append(part)
             rows, held_bytes = rows + part.num_rows, held_bytes + size(part)
         if held:
+            self._count_view(cut)
             yield pa.concat_tables(held)
+
+    def _count_view(self, view: bool) -> None:
+        """A table that ends within a repository is a view of it, and so is the rest; one view may be both."""
+        if view:
+            notes = self.count.notes
+            notes["marked.repo_view"] = notes.get("marked.repo_view", 0) + 1
 
 
 def _concat(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
@@ -186,7 +181,8 @@ def by_repository(table: pa.Table) -> list[pa.Table]:
     """Consecutive rows of equal `repo`; a document without one stands alone."""
     repos = table["repo"].to_pylist()
     starts = [row for row in range(len(repos)) if row == 0 or repos[row] is None or repos[row] != repos[row - 1]]
-    return [table.slice(start, stop - start) for start, stop in zip(starts, [*starts[1:], len(repos)], strict=True)]
+    stops = [*starts[1:], len(repos)] if starts else []
+    return [table.slice(start, stop - start) for start, stop in zip(starts, stops, strict=True)]
 
 
 def size(table: pa.Table) -> int:

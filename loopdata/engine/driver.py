@@ -69,10 +69,12 @@ class Driver:
         with self._progress.phase(name, units, done=[entry for entry in found.values() if entry is not None]):
             for result in self._runner.run(self.folder, missing):
                 found[result.unit] = self._accept(name, missing, result)
-        manifests = [found[unit.id] for unit in units]
-        self.done += [entry for entry in manifests if entry is not None]
+        manifests = [entry for unit in units if (entry := found[unit.id]) is not None]
+        if len(manifests) != len(units):
+            raise RunError(f"{len(units) - len(manifests)} units of phase '{name}' came to no end", "run again")
+        self.done += manifests
         self._check_failures()
-        return [entry for entry in manifests if entry is not None]
+        return manifests
 
     def finish(self) -> None:
         """Say that the run is complete: units that are not in the ledger may be swept."""

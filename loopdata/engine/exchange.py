@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopdata.engine.tables import TableWriter, open_table
+from loopdata.engine.tables import TableWriter, open_table, payload_bytes
 from loopdata.engine.unit import UNKNOWN, Manifest, Output
 from loopdata.storage import Folder
 
@@ -63,7 +63,7 @@ def write_part(writer: TableWriter, table: pa.Table) -> list[object]:
     before = writer.groups
     writer.write(table)
     writer.cut()
-    return [before, writer.groups - before, table.num_rows, table.nbytes, table_digest(table)]
+    return [before, writer.groups - before, table.num_rows, payload_bytes(table), table_digest(table)]
 
 
 def part(manifest: Manifest, label: str, name: str) -> Part | None:
@@ -81,10 +81,13 @@ def whole(manifest: Manifest, label: str) -> Part:
 
 
 def table_digest(table: pa.Table) -> str:
-    """SHA-256 of the rows in Arrow's stream format."""
+    """SHA-256 of the rows in Arrow's stream format.
+
+    `take` copies them into arrays of their own first: the bytes of a slice depend on what it was cut from.
+    """
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table.combine_chunks())
+        stream.write_table(table.combine_chunks().take(pa.array(np.arange(table.num_rows))))
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 

@@ -29,7 +29,8 @@ class InlineRunner:
         marker = f"attempts/{unit.phase}.{unit.id}"
         if folder.exists(marker):
             result = isolated(folder, unit, self._stall_seconds)
-            folder.remove(marker)
+            if result.manifest is not None:  # else it would kill this process at the next call
+                folder.remove(marker)
             return result
         folder.write_atomic(marker, (unit.key or "").encode())
         try:

@@ -1,14 +1,16 @@
 """One driver a run folder, by a lock that a dead driver does not keep.
 
 On a local disk the lock is the operating system's (flock): it ends with the process. Elsewhere it is a lease: a small
-file that its holder renews, and that counts for nothing LEASE_SECONDS after the last renewal. Limit: on an object store
-two drivers that start within the same second may both see the lease free; the second look, a moment later, decides.
+file that its holder renews, and that counts for nothing LEASE_SECONDS after the last renewal. A driver whose lease is
+in other hands stops: it was away for so long that another took over. Limit: on an object store two drivers that start
+within the same second may both see the lease free; the second look, a moment later, decides.
 """
 
 import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -79,15 +81,20 @@ def _lease(run: Folder) -> Iterator[None]:
     holder = _current(run)
     if holder.get("id") != me["id"]:
         raise _refuse(run, holder)
-    stop = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(run, me, stop), daemon=True)
+    stop, lost = threading.Event(), threading.Event()
+    renewing = threading.Thread(target=_renew, args=(run, me, stop, lost), daemon=True)
     renewing.start()
     try:
         yield
+    except KeyboardInterrupt:
+        if lost.is_set():
+            raise RunError(f"the lease of {run.url} was lost: another driver took it over", "run again") from None
+        raise
     finally:
         stop.set()
         renewing.join()
-        run.remove(NAME)
+        if _current(run).get("id") == me["id"]:
+            run.remove(NAME)
 
 
 def _current(run: Folder) -> dict[str, Any]:
@@ -103,7 +110,12 @@ def _claim(run: Folder, me: dict[str, Any]) -> None:
     run.write_atomic(NAME, json.dumps(me | {"renewed": time.time()}).encode())
 
 
-def _renew(run: Folder, me: dict[str, Any], stop: threading.Event) -> None:
+def _renew(run: Folder, me: dict[str, Any], stop: threading.Event, lost: threading.Event) -> None:
+    """Renew until told to stop; interrupt the driver once the lease is another's. A failed renewal is tried again."""
     while not stop.wait(RENEW_SECONDS):
-        with contextlib.suppress(RunError):
+        with contextlib.suppress(Exception):
+            if _current(run).get("id") not in (None, me["id"]):
+                lost.set()
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # it ends a sleep, too
+                return
             run.write_atomic(NAME, json.dumps(me | {"renewed": time.time()}).encode())

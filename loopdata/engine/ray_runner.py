@@ -10,6 +10,7 @@ wait silently, out-of-memory is retried for ever, and only a forced cancellation
 import contextlib
 import logging
 import os
+import socket
 import sys
 import time
 from collections import Counter
@@ -28,11 +29,12 @@ os.environ.setdefault("RAY_task_oom_retries", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 DEATHS_BEFORE_ISOLATION = 2
 DEATHS_BEFORE_FAILURE = 5
 POLL_SECONDS = 1.0
+CONNECT_SECONDS = 10.0
 IN_FLIGHT_PER_WORKER = 3
 
 
@@ -98,6 +100,9 @@ class RayRunner:
         try:
             result: Result = ray.get(reference)
             return result
+        except RayTaskError as error:  # not a death: the unit could not travel, or the machinery itself failed
+            lines = str(error.cause or error).strip().splitlines()
+            return Result(flight.unit.id, error=lines[-1] if lines else type(error).__name__, trace=str(error))
         except RayError as error:
             deaths[flight.unit.id] += 1
             if deaths[flight.unit.id] >= DEATHS_BEFORE_FAILURE:
@@ -119,6 +124,7 @@ class RayRunner:
 
 
 def _start(workers: int, address: str | None) -> None:
+    _check_listening(address)
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
     joined: dict[str, Any] = {"runtime_env": {"env_vars": PINNED}}
     try:
@@ -131,6 +137,18 @@ def _start(workers: int, address: str | None) -> None:
     except (RayError, ConnectionError, ValueError, RuntimeError) as error:
         where = address or "this machine"
         raise RunError(f"Ray did not start on {where}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _check_listening(address: str | None) -> None:
+    """RunError where nothing listens at `host:port`: Ray itself tries for minutes before it says so."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise RunError(f"no Ray cluster answers at {address}: {cause}", "start it with `ray start --head`") from error
 
 
 class _StdoutAside:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from loopdata.engine.unit import Output
@@ -46,7 +47,7 @@ class TableWriter:
             return
         self._held.append(cast(table, self.schema))
         self._held_rows += table.num_rows
-        self._held_bytes += table.nbytes
+        self._held_bytes += payload_bytes(self._held[-1])
         if self._held_rows >= MAX_ROWS or self._held_bytes >= MAX_BYTES:
             self.cut()
 
@@ -55,8 +56,9 @@ class TableWriter:
         first = self.groups
         if self._held:
             table = pa.concat_tables(self._held).combine_chunks()
-            for start in range(0, table.num_rows, MAX_ROWS):
-                self._writer.write_table(table.slice(start, MAX_ROWS), row_group_size=MAX_ROWS)
+            size = max(1, min(MAX_ROWS, MAX_BYTES * table.num_rows // max(self._held_bytes, 1)))
+            for start in range(0, table.num_rows, size):
+                self._writer.write_table(table.slice(start, size), row_group_size=size)
                 self.groups += 1
             self.rows += table.num_rows
         self._held, self._held_rows, self._held_bytes = [], 0, 0
@@ -65,6 +67,26 @@ class TableWriter:
     def close(self) -> None:
         self.cut()
         self._writer.close()
+
+
+def payload_bytes(table: pa.Table) -> int:
+    """Bytes of the values alone. `nbytes` counts validity bitmaps too, which depend on how a table came to be."""
+    return sum(_payload(column) for column in table.itercolumns())
+
+
+def _payload(column: pa.ChunkedArray) -> int:
+    kind = column.type
+    if pa.types.is_large_binary(kind) or pa.types.is_large_string(kind) or _is_short(kind):
+        return int(pc.sum(pc.binary_length(column)).as_py() or 0)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _payload(pc.list_flatten(column))
+    if pa.types.is_struct(kind):
+        return sum(_payload(pc.struct_field(column, [n])) for n in range(kind.num_fields))
+    return len(column) * (kind.bit_width // 8 or 1)
+
+
+def _is_short(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_string(kind))
 
 
 def _flat(kind: pa.DataType) -> bool:

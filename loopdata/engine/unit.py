@@ -84,7 +84,7 @@ class Unit:
     def id(self) -> str:
         """Stable and unique in a run; fit for a file name."""
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", self.name).strip("-.")[:40] or "unit"
-        return f"{slug}-{digest(self.phase, self.name)[:8]}"
+        return f"{slug}-{digest(self.phase, self.name)[:16]}"
 
     @property
     def key(self) -> str | None:
@@ -121,6 +121,8 @@ class Manifest:
     def to_json(self) -> bytes:
         data = asdict(self)
         del data["known"]
+        # Once there and back, so that the sum is of what a reader gets: keys become texts, tuples become lists.
+        data = json.loads(json.dumps(data))
         body = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return json.dumps({"sum": digest(body), "body": data}, sort_keys=True, separators=(",", ":")).encode()
 

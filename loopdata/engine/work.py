@@ -6,11 +6,14 @@ document in progress; a document at which the child dies twice is quarantined. L
 a source, in a write) has no document to blame and fails the unit.
 """
 
+import ctypes
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from loopdata.engine.attempt import Attempt, perform
-from loopdata.engine.guard import Guard, exit_cause, new_cell, read_cell
+from loopdata.engine.guard import Guard, exit_cause, new_cell, read_beats, read_cell
+from loopdata.engine.isolation import repeatable
 from loopdata.engine.threads import pin_threads
 from loopdata.engine.unit import Manifest, Unit
 from loopdata.errors import LoopdataError
@@ -27,6 +31,10 @@ from loopdata.storage import Folder
 DEATHS_TO_QUARANTINE = 2
 MAX_CHILDREN = 50
 MAX_CAUSE_CHARS = 2_000
+START_SECONDS = 120.0  # for a child to start
+GRACE_SECONDS = 30.0  # for a child that stands still to end by its own guard
+POLL_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Order:
     run: Folder
     unit: Unit
     stall_seconds: float
+    parent: int
     cell: Path
     result: Path
     poison: dict[str, dict[str, str]]
@@ -74,7 +83,7 @@ def _result(attempt: Attempt) -> Result:
         return Result(unit.id, perform(attempt))
     except LoopdataError as error:
         return Result(unit.id, error=error.message, trace=traceback.format_exc(), remedy=error.remedy)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         return Result(unit.id, error=cause, trace=traceback.format_exc())
 
@@ -88,6 +97,7 @@ def isolated(run: Folder, unit: Unit, stall_seconds: float) -> Result:
                 run,
                 unit,
                 stall_seconds,
+                os.getpid(),
                 new_cell(Path(place) / "cell"),
                 Path(place) / "result",
                 search.poison,
@@ -97,9 +107,11 @@ def isolated(run: Folder, unit: Unit, stall_seconds: float) -> Result:
             if code == 0 and order.result.exists():
                 result: Result = pickle.loads(order.result.read_bytes())
                 return result
-            cause = f"the worker {exit_cause(code)}; {tail}".rstrip("; ")
-            if not _learn(search, read_cell(order.cell), cause):
-                return Result(unit.id, error=f"it killed its worker outside of any document: {cause}")
+            cause = repeatable(f"the worker {exit_cause(code)}; {tail}".rstrip("; "))
+            note = read_cell(order.cell)
+            if not _learn(search, note, cause):
+                where = f"in the stage '{note['stage']}', " if note and "stage" in note else ""
+                return Result(unit.id, error=f"it killed its worker {where}outside of any document: {cause}")
     return Result(unit.id, error=f"it killed {MAX_CHILDREN} workers", remedy="see `loopdata status` for the documents")
 
 
@@ -127,19 +139,44 @@ def _child(order: Order) -> tuple[int, str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     command = [sys.executable, "-m", "loopdata.engine.child", str(path)]
     errors = order.cell.with_name("stderr")
-    with errors.open("wb") as stream, subprocess.Popen(command, env=environment, stderr=stream) as child:
+    with (
+        errors.open("wb") as stream,
+        subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream) as child,
+    ):
         try:
-            child.wait()
-        except BaseException:
+            _wait(child, order)
+        finally:
             child.kill()
-            raise
     tail = errors.read_text("utf-8", "replace")[-MAX_CAUSE_CHARS:].strip()
     return child.returncode, tail
+
+
+def _wait(child: "subprocess.Popen[bytes]", order: Order) -> None:
+    """Wait for the end of a child. One whose beats stand still for far longer than its own guard bears is killed."""
+    beats, since = 0, time.monotonic()
+    while time.monotonic() - since < order.stall_seconds + (GRACE_SECONDS if beats else START_SECONDS):
+        try:
+            child.wait(timeout=POLL_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            found = read_beats(order.cell)
+            beats, since = found, since if found == beats else time.monotonic()
+    child.kill()
+    child.wait()
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process with its parent: a child without one would write on for nobody."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def obey(path: Path) -> None:
     """In the child: run the unit of the order and leave the result beside it."""
     order: Order = pickle.loads(path.read_bytes())
+    _end_with_parent(order.parent)
     pin_threads()
     guard = Guard(order.cell, order.stall_seconds)
     attempt = Attempt(order.run, order.unit, guard, order.poison, order.suspect)

@@ -72,6 +72,7 @@ class Git(Source):
         """The files of the commit that was planned; that a branch moved on since then changes nothing."""
         with git.opened(self.config.path) as repository:
             try:
+                git.read_object(repository, item.locator["commit"])
                 commit = repository[item.locator["commit"]]
             except git.OBJECT_ERRORS as error:
                 raise SourceError(

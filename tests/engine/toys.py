@@ -11,13 +11,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from rich.console import Console
 
 from loopdata.config import Strict
-from loopdata.engine.driver import Driver, Failures
+from loopdata.engine.chain import plan_columns
+from loopdata.engine.driver import Driver, Failures, Phases
+from loopdata.engine.exchange import Part, part
 from loopdata.engine.inline_runner import InlineRunner
+from loopdata.engine.ledger import Ledger, manifests
 from loopdata.engine.progress import Progress
+from loopdata.engine.tables import read_table
 from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
-from loopdata.engine.unit import Unit
+from loopdata.engine.unit import Manifest, Unit
 from loopdata.schema import LOCATION, doc_id, source_schema, table_of
 from loopdata.stage import Batch, CorpusStage, Fate, Input, Outcome, Round, Source, Stage
 from loopdata.storage import Folder
@@ -41,6 +46,8 @@ class Words(Source):
     def read(self, item: Input) -> Iterator[Batch]:
         rows = []
         for place, word in enumerate(item.locator["words"].split()):
+            if word == "SOURCEDIES":
+                os._exit(7)
             path = f"{place:05d}.txt"
             row = {"path": path, "repo": item.name, "source": self.label, "num_bytes": len(word)}
             identity = doc_id(self.label, f"{item.name}/{path}", word.encode())
@@ -49,11 +56,8 @@ class Words(Source):
             part = rows[start : start + 4]
             kept = [row for row in part if row["content"] != b"BINARY"]
             fates = [Fate(row["doc_id"], "read", "dropped", "binary") for row in part if row not in kept]
-            yield Batch(table_of(kept, source_schema()), fates, table_of(_places(part), LOCATION))
-
-
-def _places(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: row.get(name) for name in LOCATION.names} for row in rows]
+            places = [{name: row.get(name) for name in LOCATION.names} for row in part]
+            yield Batch(table_of(kept, source_schema()), fates, table_of(places, LOCATION))
 
 
 class Splits:
@@ -86,7 +90,7 @@ class Shorter(Stage):
             if not keep[-1]:
                 fates.append(Fate(subject, self.label, "dropped", "length", len(content), self.config.most))
         kept = table.filter(pa.array(keep, pa.bool_()))
-        return Outcome(kept.append_column("shorter_length", kept["num_bytes"]), fates)
+        return Outcome(kept.append_column(next(iter(self.adds)), kept["num_bytes"]), fates)
 
 
 def misbehave(content: bytes, marker: str) -> None:
@@ -95,10 +99,18 @@ def misbehave(content: bytes, marker: str) -> None:
         raise ValueError("a bad word", 42)
     if content == b"EXIT":
         sys.exit(3)
+    if content == b"LEAVE":
+        os._exit(0)
+    if content == b"PRINT":
+        os.write(1, b"a stage that talks\n")
+    if content.startswith(b"SLOW"):
+        time.sleep(0.02)
     if content == b"SEGFAULT":
         ctypes.string_at(0)
     if content == b"KILL":
         os.kill(os.getpid(), signal.SIGKILL)
+    if content == b"STOP":
+        os.kill(os.getpid(), signal.SIGSTOP)
     if content == b"HANG":
         time.sleep(1_000)
     if content == b"ONCE" and not Path(marker).exists():
@@ -113,10 +125,6 @@ class Whole(Shorter):
     scope = "repo"
     adds = {"whole_length": pa.int64()}  # noqa: RUF012
 
-    def apply(self, table: pa.Table) -> Outcome:
-        outcome = super().apply(table)
-        return Outcome(outcome.kept.rename_columns({"shorter_length": "whole_length"}), outcome.fates)
-
 
 class Echo(Stage):
     """Gives birth to a copy of every document whose word is TWIN."""
@@ -125,12 +133,13 @@ class Echo(Stage):
 
     def apply(self, table: pa.Table) -> Outcome:
         twins = table.filter(pc.equal(table["content"], b"TWIN"))
-        born = twins.set_column(0, "doc_id", pa.array([f"{i}+" for i in twins["doc_id"].to_pylist()], pa.string()))
-        return Outcome(table, [], born)
+        parents = twins["doc_id"]
+        born = twins.set_column(0, "doc_id", pa.array([f"{i}+{self.label}" for i in parents.to_pylist()], pa.string()))
+        return Outcome(table, [], born.set_column(born.column_names.index("parent"), "parent", parents))
 
 
 class Unique(CorpusStage):
-    """Keeps the first of equal words, by doc_id."""
+    """Keeps the first of equal words, by doc_id; `MAP` followed by a word of `misbehave` does so in its map."""
 
     name = "unique"
     needs = {"content": pa.large_binary()}  # noqa: RUF012
@@ -145,6 +154,9 @@ class Unique(CorpusStage):
 
     def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
         words = [content.decode() for content in table["content"].to_pylist()]
+        for word in words:
+            if word.startswith("MAP"):
+                misbehave(word.removeprefix("MAP").encode(), "")
         keys = [int(doc_id("", "", word.encode())[:16], 16) for word in words]
         return pa.table({"key": pa.array(keys, pa.uint64()), "doc_id": table["doc_id"], "word": words})
 
@@ -173,7 +185,54 @@ def ingest_units(lines: list[str], stages: tuple[Stage, ...]) -> list[Unit]:
 
 
 def driver(folder: Folder, runner: Any = None, failures: Failures | None = None) -> Driver:
-    return Driver(folder, runner or InlineRunner(60), Progress(), failures or Failures())
+    quiet = Progress(Console(stderr=True, quiet=True))
+    return Driver(folder, runner or InlineRunner(60), quiet, failures or Failures())
 
 
-__all__ = ["Echo", "Map", "Reduce", "Segment", "Shorter", "Splits", "Unique", "Whole", "Words", "columns_of"]
+def compose(
+    phases: Phases, lines: list[str], first: tuple[Stage, ...], step: Unique, then: tuple[Stage, ...] = ()
+) -> Any:
+    """A small corpus: ingest, one round of `step`, then its verdicts and the stages behind it."""
+    turn, found = step.rounds[0], phases.phase("ingest", ingest_units(lines, first))
+    columns = plan_columns(columns_of(source_schema()), first)
+    outputs = [entry.output("documents") for entry in found]
+    maps = [
+        Unit("map", entry.name, Map(step, turn, output, (), entry.unit), (output.sha256,), entry.num_bytes)
+        for entry, output in zip(found, outputs, strict=True)
+    ]
+    mapped = phases.phase("map", maps)
+    reduces = []
+    for number in range(turn.partitions):
+        parts = parts_of(mapped, str(number))
+        digests = tuple(item.digest for item in parts)
+        reduces.append(Unit("reduce", f"part-{number}", Reduce(step, turn, parts, 1 << 20), digests))
+    reduced = phases.phase("reduce", reduces)
+    applies = []
+    for entry, output, keys in zip(found, outputs, mapped, strict=True):
+        parts, failures = parts_of(reduced, entry.unit), keys.output("failures")
+        task = Segment(output, step, parts, then, columns, (failures,))
+        digests = (output.sha256, *(item.digest for item in parts), failures.sha256)
+        applies.append(Unit("apply", entry.name, task, digests, entry.num_bytes))
+    return phases.phase("apply", applies)
+
+
+def parts_of(found: list[Manifest], name: str) -> tuple[Part, ...]:
+    return tuple(item for entry in found if (item := part(entry, "rows", name)) is not None)
+
+
+def hashes(folder: Folder) -> dict[str, str]:
+    """SHA-256 of every output that the manifests of the ledger name."""
+    found = manifests(folder, Ledger.read(folder))
+    return {f"{m.phase}/{m.name}/{label}": output.sha256 for m in found for label, output in m.outputs.items()}
+
+
+def fates(folder: Folder) -> list[dict[str, Any]]:
+    """Every fate of a run, in order."""
+    found = [m.outputs["fates"] for m in manifests(folder, Ledger.read(folder)) if "fates" in m.outputs]
+    return [row for output in found for row in read_table(folder, output).to_pylist()]
+
+
+def words(folder: Folder, phase: str = "ingest", column: str = "content") -> list[Any]:
+    """The documents that a phase left, in order."""
+    found = [m.outputs["documents"] for m in manifests(folder, Ledger.read(folder), phase)]
+    return [value for output in found for value in read_table(folder, output, [column])[column].to_pylist()]

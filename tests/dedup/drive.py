@@ -1,0 +1,62 @@
+"""A corpus stage driven in memory: units of documents in, kept documents and fates out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopdata.engine.exchange import partition_of, sort_rows
+from loopdata.schema import DOCUMENT, cast, document_schema, table_of
+from loopdata.stage import CorpusStage, Fate, Round
+
+COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "num_bytes")
+SCHEMA = document_schema({name: DOCUMENT[name] for name in COLUMNS})
+
+
+def document(doc_id: str, text: str, **other: Any) -> dict[str, Any]:
+    """One document for training, in a repository of its own unless `other` says something else."""
+    row = {"category": "code", "split": "train", "use": "train", "repo": f"repo-of-{doc_id}", "path": f"{doc_id}.py"}
+    return row | {"doc_id": doc_id, "text": text, "num_bytes": len(text.encode())} | other
+
+
+def drive(
+    stage: CorpusStage, units: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Fate]]:
+    """Kept documents and fates by doc_id."""
+    tables = {name: table_of(rows, SCHEMA) for name, rows in units.items()}
+    given: list[pa.Table] = []
+    for turn in stage.rounds:
+        rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
+        if turn.over == "rows":
+            rows = [stage.map(turn, table, None) for table in given]
+        given = _reduced(
+            stage, turn, pa.concat_tables([turn.emits.empty_table(), *(cast(part, turn.emits) for part in rows)])
+        )
+    kept: dict[str, dict[str, Any]] = {}
+    fates: dict[str, Fate] = {}
+    for name, table in tables.items():
+        outcome = stage.apply(table, _of_unit(given, name, stage.rounds[-1]))
+        kept |= {row["doc_id"]: row for row in outcome.kept.to_pylist()}
+        fates |= {fate.subject: fate for fate in outcome.fates}
+    return kept, fates
+
+
+def _mapped(stage: CorpusStage, turn: Round, table: pa.Table, given: list[pa.Table], unit: str) -> pa.Table:
+    if turn.over == "rows":
+        return turn.emits.empty_table()
+    before = stage.rounds[stage.rounds.index(turn) - 1]
+    rows = stage.map(turn, table, _of_unit(given, unit, before) if turn is not stage.rounds[0] else None)
+    place = rows.column_names.index("unit")
+    return rows.set_column(place, "unit", pa.array([unit] * rows.num_rows, pa.string()))
+
+
+def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
+    which = partition_of(rows["key"].to_numpy(), turn.partitions)
+    parts = [rows.filter(pa.array(which == number)) for number in range(turn.partitions)]
+    return [cast(stage.reduce(turn, sort_rows(part)), turn.gives) for part in parts if part.num_rows]
+
+
+def _of_unit(given: list[pa.Table], unit: str, turn: Round) -> pa.Table:
+    found = pa.concat_tables([turn.gives.empty_table(), *given])
+    return found.filter(pc.equal(found["unit"], unit))
