@@ -29,6 +29,7 @@ REMEMBERED_TREES = 1_024
 REMEMBERED_BYTES = 8 << 20  # of source; a tree takes some forty times as much
 
 Reason = Literal["no_grammar", "bytes", "repetition", "angles", "work", "depth", "time"]
+_CALLS_A_LOOK = 32  # at the clock
 _REPETITION_BYTES = 1_000
 _LZ4 = pyarrow.Codec("lz4_raw")
 _STATEMENT_END = re.compile(rb"[;{}]")
@@ -95,11 +96,17 @@ class _Budget:
     def progress(self, _offset: int, _has_error: bool) -> bool:
         """Count one call; True stops the parse."""
         self.work += 1
-        if self.refusal is None:
-            if self.work > self.max_work:
-                self.refusal = Refusal("work", self.work, self.max_work)
-            elif (spent := time.monotonic() - self.start) > self.limits.seconds:
-                self.refusal = Refusal("time", spent, self.limits.seconds)
+        if self.refusal is not None:
+            return True
+        if self.work > self.max_work:
+            self.refusal = Refusal("work", self.work, self.max_work)
+            return True
+        return self.work % _CALLS_A_LOOK == 0 and self._late()
+
+    def _late(self) -> bool:
+        spent = time.monotonic() - self.start
+        if spent > self.limits.seconds:
+            self.refusal = Refusal("time", spent, self.limits.seconds)
         return self.refusal is not None
 
 
