@@ -9,6 +9,7 @@ import difflib
 import json
 import os
 import re
+import reprlib
 import sysconfig
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -39,8 +40,11 @@ class _Loader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            line = f"{self.name}, line {key_node.start_mark.line + 1}"
+            if not isinstance(key, Hashable):
+                raise ConfigError(f"{line}: a key must be a plain value, found {key!r}")
             if key in seen:
-                raise ConfigError(f"{self.name}, line {key_node.start_mark.line + 1}: the key '{key}' stands twice")
+                raise ConfigError(f"{line}: the key '{key}' stands twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -70,7 +74,7 @@ def load_yaml(path: str | Path, sets: tuple[str, ...] = ()) -> dict[str, Any]:
 def override(data: dict[str, Any], item: str) -> None:
     """Apply `a.b=c` in place; `c` is YAML; `null` removes the key; `corpus.clean.x=1` finds a stage by its name."""
     dotted, equals, value = item.partition("=")
-    if not equals or not dotted:
+    if not equals or not all(dotted.split(".")):
         raise ConfigError(f"--set {item}: expected key=value", "as in --set split.valid=0.05")
     keys = dotted.split(".")
     at: Any = data
@@ -80,6 +84,9 @@ def override(data: dict[str, Any], item: str) -> None:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {item}: the value is not valid YAML") from error
+    if isinstance(at, list):
+        _replace_entry(at, keys[-1], parsed, item)
+        return
     if not isinstance(at, dict):
         raise ConfigError(f"--set {item}: '{keys[-1]}' has no place below a value that is not a mapping")
     if parsed is None:
@@ -88,15 +95,35 @@ def override(data: dict[str, Any], item: str) -> None:
         at[keys[-1]] = parsed
 
 
+def _name(entry: dict[str, Any]) -> str:
+    """The name of a list's entry such as `{near_dedup: {…}, as: again}`."""
+    return next((str(key) for key in entry if key != "as"), "")
+
+
+def _entry(at: list[Any], key: str, item: str) -> dict[str, Any]:
+    """The entry of a list that is called `key`: by `as` where one has it, else by its name."""
+    entries = [entry for entry in at if isinstance(entry, dict) and _name(entry)]
+    for entry in entries:
+        if key == entry.get("as", _name(entry)):
+            return entry
+    names = [str(entry.get("as", _name(entry))) for entry in entries]
+    raise ConfigError(f"--set {item}: there is no '{key}'{nearest(key, names)}")
+
+
+def _replace_entry(at: list[Any], key: str, parsed: Any, item: str) -> None:
+    entry = _entry(at, key, item)
+    if parsed is None:
+        at.remove(entry)
+    else:
+        entry[_name(entry)] = parsed
+
+
 def _descend(at: Any, key: str, item: str) -> Any:
     if isinstance(at, list):
-        for entry in at:
-            if isinstance(entry, dict) and key in (entry.get("as"), next(iter(entry), None)):
-                name = next(iter(entry))
-                entry[name] = {} if entry[name] is None else entry[name]
-                return entry[name]
-        names = [str(next(iter(entry), "")) for entry in at if isinstance(entry, dict)]
-        raise ConfigError(f"--set {item}: there is no '{key}'{nearest(key, names)}")
+        entry = _entry(at, key, item)
+        name = _name(entry)
+        entry[name] = {} if entry[name] is None else entry[name]
+        return entry[name]
     if not isinstance(at, dict):
         raise ConfigError(f"--set {item}: '{key}' lies below a value that is not a mapping")
     if at.get(key) is None:
@@ -155,7 +182,7 @@ def _line(model: type[BaseModel], where: str, item: Any) -> str:
         return f"unknown key '{place}'{nearest(str(item['loc'][-1]), _keys(model, item['loc'][:-1]))}"
     if item["type"] == "missing":
         return f"the key '{place}' is missing"
-    return f"{place}: {item['msg'].removeprefix('Value error, ')} (found {item['input']!r})"
+    return f"{place}: {item['msg'].removeprefix('Value error, ')} (found {reprlib.repr(item['input'])})"
 
 
 def _keys(model: Any, loc: tuple[Any, ...]) -> list[str]:

@@ -144,6 +144,8 @@ class CorpusStage(Step):
     def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
         """Rows of `step.emits` for a batch of documents, or for a table of rows that the round before gave.
 
+        The rows of a document must not depend on the others of its batch: a document that makes the map raise, or
+        kills its process, is quarantined, and the map called again without it.
         `given` holds, for a round over documents, the rows that the round before gave for this unit, else None.
         """
 

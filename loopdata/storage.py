@@ -57,8 +57,10 @@ class HashingWriter:
         view = memoryview(data)
         if self._abandoned:
             return view.nbytes
-        with refused_writes(self._where):
+        try:  # not by `refused_writes`: a Parquet file is some thirty small writes
             self._stream.write(view)
+        except OSError as error:
+            raise _refusal(self._where, error) from error
         self._state.update(view)
         self.num_bytes += view.nbytes
         return view.nbytes
@@ -207,7 +209,11 @@ def refused_writes(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause = error.strerror or str(error) or type(error).__name__
-        raise RunError(
-            f"the storage refused to write {where}: {cause}", "mend that and run again; what is committed is kept"
-        ) from error
+        raise _refusal(where, error) from error
+
+
+def _refusal(where: str, error: OSError) -> RunError:
+    cause = error.strerror or str(error) or type(error).__name__
+    return RunError(
+        f"the storage refused to write {where}: {cause}", "mend that and run again; what is committed is kept"
+    )

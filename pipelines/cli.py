@@ -30,6 +30,7 @@ app = typer.Typer(
     "--debug, anywhere, shows the traceback of an error.",
 )
 errors = Console(stderr=True)
+INTERRUPTED = 130
 
 Config = Annotated[str, typer.Argument(help="A run file (YAML).", metavar="CONFIG")]
 Run = Annotated[str, typer.Argument(help="A run folder.", metavar="RUN")]
@@ -50,7 +51,7 @@ def _root() -> None:
     """One command for each thing to do."""
 
 
-@app.command()
+@app.command(short_help="Run a run file, from raw sources to its last section.")
 def run(
     config: Config,
     sets: Sets = None,
@@ -74,7 +75,7 @@ def run(
         print_summary(summary, Console())
 
 
-@app.command()
+@app.command(short_help="Say what a run would do. Runs nothing.")
 def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json = False) -> None:
     """Say which units a run would do, which are done, and about how long the rest takes. Runs nothing.
 
@@ -89,7 +90,7 @@ def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json
         print_plan(planned, Console())
 
 
-@app.command()
+@app.command(short_help="Say how far a run is, stage by stage.")
 def status(run: Run, as_json: Json = False) -> None:
     """Say how far a run is, and account for its documents stage by stage.
 
@@ -104,7 +105,7 @@ def status(run: Run, as_json: Json = False) -> None:
         print_status(found, Console())
 
 
-@app.command()
+@app.command(short_help="Say what became of a file.")
 def explain(
     run: Run,
     what: Annotated[str, typer.Argument(help="A path, doc_id, blob id or commit.", metavar="ID|PATH|COMMIT")],
@@ -123,7 +124,7 @@ def explain(
         print_explanations(found, Console())
 
 
-@app.command()
+@app.command(short_help="Say what a shard holds, and where a token comes from.")
 def inspect(
     shard: Annotated[
         str, typer.Argument(help="A run folder; or a .bin, .idx or .samples.parquet file.", metavar="RUN|SHARD")
@@ -145,7 +146,7 @@ def inspect(
         print_found(found, Console())
 
 
-@app.command()
+@app.command(short_help="Train a model from token shards.")
 def train(config: Config, sets: Sets = None) -> None:
     """Train a model from token shards; the same as `python -m model.train`.
 
@@ -153,7 +154,8 @@ def train(config: Config, sets: Sets = None) -> None:
     """
     from model.train import main as train_main
 
-    raise typer.Exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
+    # Past typer, to which this code would be an interruption: what there is to say was said.
+    sys.exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:
@@ -188,6 +190,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         result = app([word for word in words if word != "--debug"], standalone_mode=False, prog_name="loopdata")
         code = result if isinstance(result, int) else 0
+        if code == INTERRUPTED:  # typer makes this of Ctrl-C, and says nothing
+            raise KeyboardInterrupt
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
@@ -196,7 +200,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except LoopdataError as error:
         code = _fail(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
-        code = _fail("interrupted; what is committed is kept, the same command goes on from there", 130, debug)
+        code = _fail("interrupted; what is committed is kept, the same command goes on from there", INTERRUPTED, debug)
     except BrokenPipeError:
         code = 0
     except Exception as error:
@@ -216,7 +220,11 @@ def _fail(line: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     errors.print(
-        f"error: {line}" if code != 130 else line, style="bold red", highlight=False, soft_wrap=True, markup=False
+        f"error: {line}" if code != INTERRUPTED else line,
+        style="bold red",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
     )
     return code
 

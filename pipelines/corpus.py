@@ -16,7 +16,7 @@ from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Phases
 from loopdata.engine.exchange import Part, part, whole
 from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
-from loopdata.engine.unit import Manifest, Unit
+from loopdata.engine.unit import Manifest, Output, Unit
 from loopdata.errors import ConfigError
 from loopdata.schema import source_schema
 from loopdata.sources.split import Splitter
@@ -70,17 +70,21 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
     manifests = phases.phase("ingest", units)
     columns = plan_columns(columns_of(source_schema()), first)
     for step, stages in rest:
-        verdicts = _rounds(step, manifests, phases, file.limits.exchange_mb << 20)
+        decided = _rounds(step, manifests, phases, file.limits.exchange_mb << 20)
         phase = f"{step.label}.apply"
         units = [
             Unit(
                 phase,
                 found.name,
-                Segment(found.output("documents"), step, given, stages, columns),
-                (found.output("documents").sha256, *(item.digest for item in given)),
+                Segment(found.output("documents"), step, verdicts, stages, columns, failures),
+                (
+                    found.output("documents").sha256,
+                    *(item.digest for item in verdicts),
+                    *(output.sha256 for output in failures),
+                ),
                 found.num_bytes,
             )
-            for found, given in zip(manifests, verdicts, strict=True)
+            for found, (verdicts, failures) in zip(manifests, decided, strict=True)
         ]
         manifests = phases.phase(phase, units)
         columns = plan_columns(columns, (step, *stages))
@@ -107,14 +111,21 @@ def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
     return file.splitter.force(groups)
 
 
-def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[tuple[Part, ...]]:
-    """Drive the rounds of a corpus stage; return the verdicts of each unit of documents."""
+Decided = tuple[tuple[Part, ...], tuple[Output, ...]]
+
+
+def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
+    """Drive the rounds of a corpus stage; return each unit's verdicts and failures of its maps."""
     given: list[Manifest] = []
+    failures: list[list[Output]] = [[] for _ in manifests]
     for turn in step.rounds:
         name = f"{step.label}.{turn.name}"
         mapped = phases.phase(f"{name}.map", _maps(step, turn, f"{name}.map", manifests, given))
         given = phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
-    return [_parts(given, found.unit) for found in manifests]
+        if turn.over == "documents":
+            for outputs, found in zip(failures, mapped, strict=True):
+                outputs.append(found.output("failures"))
+    return [(_parts(given, found.unit), tuple(outputs)) for found, outputs in zip(manifests, failures, strict=True)]
 
 
 def _maps(step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: list[Manifest]) -> list[Unit]:

@@ -6,7 +6,6 @@ what the same phases took in this folder before, else from the rates below, meas
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +16,9 @@ from loopdata.errors import RunError
 from loopdata.storage import Folder
 from pipelines.corpus import list_inputs
 from pipelines.dataset import build_dataset
+from pipelines.places import one_line
 from pipelines.run_file import RunFile
+from pipelines.status import print_list
 
 # Seconds of one core and bytes written for each byte of a phase's work, by the kind of the phase; from the quickstart
 # (see docs/log.md).
@@ -78,14 +79,18 @@ def _rates(folder: Folder) -> dict[str, tuple[float, float]]:
 
 def print_plan(planned: list[PlannedPhase], console: Console) -> None:
     """A table, and the sums."""
-    table = Table(box=None, header_style="dim")
+    table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("phase", "units", "done", "to run", "waiting"):
         table.add_column(name, justify="left" if name == "phase" else "right", no_wrap=True)
-    table.add_column("such as", overflow="ellipsis", no_wrap=True)
     for row in planned:
-        shown: list[Any] = [row.phase, row.units, row.done, row.to_run, row.waiting, ", ".join(row.first_to_run)]
+        shown = (row.phase, row.units, row.done, row.to_run, row.waiting)
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in shown))
     console.print(table)
+    for row in planned:
+        if row.first_to_run:
+            names = [one_line(name) for name in row.first_to_run]
+            more = row.to_run - len(names)
+            print_list(f"  {row.phase} would run ", [*names, *([f"{more:,} more"] if more else [])], console)
     left = sum(row.to_run + row.waiting for row in planned)
     if not left:
         console.print("Everything is done; a run would only train what is not trained yet.")

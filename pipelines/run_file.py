@@ -14,6 +14,7 @@ from pydantic import Field
 
 from loopdata.cleaning.clean import Clean
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.syntax import Syntax
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
@@ -29,7 +30,7 @@ from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup)}
+STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
@@ -141,7 +142,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_names([step.label for step in corpus], "corpus")
     _check_columns(corpus, builders)
     _check_sections(file)
-    arms = read_arms(file.train, seed.init)
+    arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
         _repeatable(data, arms),
         file.run,

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopdata.engine.attempt import Attempt
-from loopdata.engine.isolation import apply_row_local, apply_whole
+from loopdata.engine.isolation import Isolation
 from loopdata.engine.tables import TableWriter
 from loopdata.engine.unit import Count
 from loopdata.errors import StageError
@@ -58,10 +58,9 @@ class _Drive:
     def __init__(self, stage: Stage, before: pa.Schema, after: pa.Schema, attempt: Attempt, fates: TableWriter) -> None:
         self.stage = stage
         self.before, self.after = before, after
-        self.attempt = attempt
         self.fates = fates
         self.count = attempt.count(stage.label)
-        self.batch = 0
+        self.isolation = Isolation(stage.label, stage.scope == "repo", stage.apply, attempt)
 
     def flow(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if self.stage.scope == "repo":
@@ -72,14 +71,14 @@ class _Drive:
 
     def drive(self, table: pa.Table) -> pa.Table:
         """Apply the stage to one table and account for it."""
-        self.batch += 1
         enter(self.count, table)
-        table, fates = self._without_poison(table)
+        table, fates = self.isolation.without_killers(table)
         mine, others = self._of_my_categories(table)
-        outcomes = self._apply(mine) if mine.num_rows else []
+        outcomes = self.isolation(mine)
         kept = [self._checked(part, mine) for part in outcomes]
-        fates += [fate for part in outcomes for fate in part.fates]
-        self._check_fates(mine, kept, fates)
+        given = [fate for part in outcomes for fate in part.fates]
+        self._check_fates(mine, kept, given)
+        fates += given
         result = pa.concat_tables([*kept, cast(others, self.after)]) if others.num_rows else _concat(kept, self.after)
         if others.num_rows:
             result = result.take(pc.sort_indices(pc.index_in(result["doc_id"], value_set=table["doc_id"])))
@@ -89,40 +88,6 @@ class _Drive:
         settle(self.count, result, fates, sum(part.num_rows for part in born))
         self.fates.write(fate_table(fates))
         return result
-
-    def _apply(self, table: pa.Table) -> list[Outcome]:
-        label, guard = self.stage.label, self.attempt.guard
-        isolate = apply_whole if self.stage.scope == "repo" else apply_row_local
-        parts = [table]
-        if self.attempt.suspect == (label, self.batch):
-            singles = [table.slice(row, 1) for row in range(table.num_rows)]
-            if self.stage.scope == "repo":  # only to meet the killer with its name noted
-                for single in singles:
-                    self._note(single)
-                    isolate(label, self.stage.apply, single)
-            else:
-                parts = singles
-        outcomes = []
-        for part in parts:
-            self._note(part)
-            outcomes += isolate(label, self.stage.apply, part)
-        guard.at(unit=self.attempt.unit.id)
-        return outcomes
-
-    def _note(self, part: pa.Table) -> None:
-        subject = part["doc_id"][0].as_py() if part.num_rows == 1 else None
-        self.attempt.guard.at(stage=self.stage.label, batch=self.batch, subject=subject)
-
-    def _without_poison(self, table: pa.Table) -> tuple[pa.Table, list[Fate]]:
-        known = self.attempt.poison.get(self.stage.label)
-        if not known:
-            return table, []
-        bad = pc.is_in(table["doc_id"], value_set=pa.array(list(known), pa.string()))
-        fates = [
-            Fate(subject, self.stage.label, "quarantined", "worker_death", details=known[subject])
-            for subject in table.filter(bad)["doc_id"].to_pylist()
-        ]
-        return table.filter(pc.invert(bad)), fates
 
     def _of_my_categories(self, table: pa.Table) -> tuple[pa.Table, pa.Table]:
         if self.stage.categories is None:
@@ -167,7 +132,7 @@ class _Drive:
 
     def _check_fates(self, table: pa.Table, kept: list[pa.Table], fates: list[Fate]) -> None:
         """Every document is either kept or ended, once."""
-        ended = [fate.subject for fate in fates if fate.fate in ENDS and fate.rule != "worker_death"]
+        ended = [fate.subject for fate in fates if fate.fate in ENDS]
         unknown = {fate.fate for fate in fates} - ENDS - NOTES
         remaining = [subject for part in kept for subject in part["doc_id"].to_pylist()]
         if unknown:

@@ -2,8 +2,9 @@
 
 Enters: a stage and a table. Leaves: what the stage made of the documents that it can bear, and a fate `quarantined` for
 each that it cannot, with the traceback. A row-local batch is halved (2 bad of 1,000 cost 39 calls); a repository is
-halved only to find the culprits, then decided whole without them. Limit: documents that fail only together are
-quarantined together.
+halved only to find the culprits, then decided whole without them. Before each call `Isolation` notes where it is, so
+that a document that kills the process can be found and left out the next time. Limit: documents that fail only
+together are quarantined together.
 """
 
 import re
@@ -13,6 +14,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loopdata.engine.attempt import Attempt
 from loopdata.errors import LoopdataError
 from loopdata.stage import Fate, Outcome
 
@@ -74,3 +76,50 @@ def _culprits(stage: str, apply: Apply, table: pa.Table) -> list[Fate]:
 
 def _is_failure(fate: Fate) -> bool:
     return fate.fate == "quarantined" and fate.rule == "exception"
+
+
+class Isolation:
+    """One function over the batches of one unit."""
+
+    def __init__(self, label: str, whole: bool, apply: Apply, attempt: Attempt) -> None:
+        """`whole`: the function sees whole repositories, else rows that have nothing to do with each other."""
+        self._label, self._whole, self._apply, self._attempt = label, whole, apply, attempt
+        self._batch = 0
+
+    def without_killers(self, table: pa.Table) -> tuple[pa.Table, list[Fate]]:
+        """The documents that did not kill a worker here before, and the fates of those that did."""
+        known = self._attempt.poison.get(self._label)
+        if not known:
+            return table, []
+        bad = pc.is_in(table["doc_id"], value_set=pa.array(list(known), pa.string()))
+        fates = [
+            Fate(subject, self._label, "quarantined", "worker_death", details=known[subject])
+            for subject in table.filter(bad)["doc_id"].to_pylist()
+        ]
+        return table.filter(pc.invert(bad)), fates
+
+    def __call__(self, table: pa.Table) -> list[Outcome]:
+        """Outcomes of consecutive parts of the next batch; document by document where a killer is searched."""
+        self._batch += 1
+        if table.num_rows == 0:
+            return []
+        isolate = apply_whole if self._whole else apply_row_local
+        parts = [table]
+        if self._attempt.suspect == (self._label, self._batch):
+            singles = [table.slice(row, 1) for row in range(table.num_rows)]
+            if self._whole:  # only to meet the killer with its name noted
+                for single in singles:
+                    self._note(single)
+                    isolate(self._label, self._apply, single)
+            else:
+                parts = singles
+        outcomes = []
+        for part in parts:
+            self._note(part)
+            outcomes += isolate(self._label, self._apply, part)
+        self._attempt.guard.at(unit=self._attempt.unit.id)
+        return outcomes
+
+    def _note(self, part: pa.Table) -> None:
+        subject = part["doc_id"][0].as_py() if part.num_rows == 1 else None
+        self._attempt.guard.at(stage=self._label, batch=self._batch, subject=subject)

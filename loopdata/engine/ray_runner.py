@@ -10,6 +10,7 @@ wait silently, out-of-memory is retried for ever, and only a forced cancellation
 import contextlib
 import logging
 import os
+import socket
 import sys
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ from ray.exceptions import RayError, RayTaskError
 DEATHS_BEFORE_ISOLATION = 2
 DEATHS_BEFORE_FAILURE = 5
 POLL_SECONDS = 1.0
+CONNECT_SECONDS = 10.0
 IN_FLIGHT_PER_WORKER = 3
 
 
@@ -122,6 +124,7 @@ class RayRunner:
 
 
 def _start(workers: int, address: str | None) -> None:
+    _check_listening(address)
     local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
     joined: dict[str, Any] = {"runtime_env": {"env_vars": PINNED}}
     try:
@@ -134,6 +137,18 @@ def _start(workers: int, address: str | None) -> None:
     except (RayError, ConnectionError, ValueError, RuntimeError) as error:
         where = address or "this machine"
         raise RunError(f"Ray did not start on {where}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _check_listening(address: str | None) -> None:
+    """RunError where nothing listens at `host:port`: Ray itself tries for minutes before it says so."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise RunError(f"no Ray cluster answers at {address}: {cause}", "start it with `ray start --head`") from error
 
 
 class _StdoutAside:

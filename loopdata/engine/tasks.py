@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from loopdata.engine import chain
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.exchange import Part, read_part, read_sorted, write_part, write_partitions
+from loopdata.engine.isolation import Isolation
 from loopdata.engine.tables import TableWriter, read_tables
 from loopdata.engine.unit import Output
 from loopdata.errors import StageError
 from loopdata.schema import FATE, LOCATION, cast, document_schema, source_schema
-from loopdata.stage import CorpusStage, Input, Outcome, Round, Source, Stage
+from loopdata.stage import CorpusStage, Fate, Input, Outcome, Round, Source, Stage
 
 Columns = Mapping[str, pa.DataType]
 
@@ -86,18 +88,26 @@ def _keep(attempt: Attempt, documents: TableWriter, tables: Iterator[pa.Table]) 
 
 
 class Judge(Stage):
-    """A corpus stage with the verdicts of one unit: it decides like a row-local stage."""
+    """A corpus stage with the verdicts of one unit: it decides like a row-local stage.
+
+    `failed` maps documents that a map of the stage could not bear to their fates; it never sees them again.
+    """
 
     name = "judge"
 
-    def __init__(self, step: CorpusStage, verdicts: pa.Table) -> None:
+    def __init__(self, step: CorpusStage, verdicts: pa.Table, failed: Mapping[str, Fate]) -> None:
         super().__init__(step.config, label=step.label, seed=step.seed)
-        self._step, self._verdicts = step, verdicts
+        self._step, self._verdicts, self._failed = step, verdicts, failed
         for attribute in ("scope", "categories", "needs", "adds", "removes"):
             setattr(self, attribute, getattr(step, attribute))
 
     def apply(self, table: pa.Table) -> Outcome:
-        return self._step.apply(table, self._verdicts)
+        fates = [self._failed[subject] for subject in table["doc_id"].to_pylist() if subject in self._failed]
+        if fates:
+            bad = pa.array([fate.subject for fate in fates], pa.string())
+            table = table.filter(pc.invert(pc.is_in(table["doc_id"], value_set=bad)))
+        outcome = self._step.apply(table, self._verdicts)
+        return Outcome(outcome.kept, [*fates, *outcome.fates], outcome.born)
 
 
 @dataclass(frozen=True)
@@ -109,12 +119,14 @@ class Segment:
     verdicts: tuple[Part, ...]
     stages: tuple[Stage, ...]
     columns: Columns
+    failures: tuple[Output, ...] = ()  # of the maps over these documents
 
     def identity(self) -> Mapping[str, Any]:
         return {"judge": self.step.identity(), "stages": [stage.identity() for stage in self.stages]}
 
     def run(self, attempt: Attempt) -> None:
-        judge = Judge(self.step, _gather(attempt, self.verdicts, self.step.rounds[-1].gives))
+        verdicts = _gather(attempt, self.verdicts, self.step.rounds[-1].gives)
+        judge = Judge(self.step, verdicts, _failed(attempt, self.failures))
         stages = (judge, *self.stages)
         after = chain.plan_columns(self.columns, stages)
         with (
@@ -139,29 +151,39 @@ class Map:
         return {"step": self.step.identity(), "round": self.round.name, "partitions": self.round.partitions}
 
     def run(self, attempt: Attempt) -> None:
-        rows = [self._checked(table) for table in self._tables(attempt)]
-        table = pa.concat_tables(rows) if rows else self.round.emits.empty_table()
+        tables = self._of_rows(attempt) if self.documents is None else self._of_documents(attempt, self.documents)
+        table = pa.concat_tables([self.round.emits.empty_table(), *tables])
         with attempt.table("rows", self.round.emits) as writer:
             attempt.figures["parts"] = write_partitions(writer, table, self.round.partitions)
         attempt.figures["rows"] = table.num_rows
 
-    def _tables(self, attempt: Attempt) -> Iterator[pa.Table]:
-        if self.documents is None:
-            for item in self.given:
-                for table in read_part(attempt.folder, item):
-                    yield self.step.map(self.round, table, None)
-            return
+    def _of_rows(self, attempt: Attempt) -> Iterator[pa.Table]:
+        for item in self.given:
+            for table in read_part(attempt.folder, item):
+                yield self._checked(self.step.map(self.round, table, None))
+
+    def _of_documents(self, attempt: Attempt, documents: Output) -> Iterator[pa.Table]:
+        """Rows of the documents that the map can bear; those that it cannot are in the output `failures`."""
         earlier = self.step.rounds[self.step.rounds.index(self.round) - 1].gives if self.given else None
         given = _gather(attempt, self.given, earlier) if earlier is not None else None
+
+        def emit(table: pa.Table) -> Outcome:
+            return Outcome(self._checked(self.step.map(self.round, table, given)))
+
+        isolation = Isolation(self.step.label, False, emit, attempt)
         columns = sorted({*self.step.needs, "doc_id", "category"})
-        for table in read_tables(attempt.folder, self.documents, columns):
-            attempt.guard.at(unit=attempt.unit.id)
-            yield self.step.map(self.round, self._mine(table), given)
+        with attempt.table("failures", FATE) as failures:
+            for table in read_tables(attempt.folder, documents, columns):
+                table, killers = isolation.without_killers(self._mine(table))
+                outcomes = isolation(table)
+                fates = [fate for outcome in outcomes for fate in outcome.fates]
+                failures.write(chain.fate_table(killers + fates))
+                yield from (outcome.kept for outcome in outcomes if not outcome.fates)
 
     def _mine(self, table: pa.Table) -> pa.Table:
         if self.step.categories is None:
             return table
-        return table.filter(pa.compute.is_in(table["category"], value_set=pa.array(sorted(self.step.categories))))
+        return table.filter(pc.is_in(table["category"], value_set=pa.array(sorted(self.step.categories))))
 
     def _checked(self, table: pa.Table) -> pa.Table:
         names = self.round.emits.names
@@ -208,6 +230,11 @@ class Reduce:
         stops = [*starts[1:], len(units)] if starts else []
         cuts = zip(starts, stops, strict=True)
         return {units[start]: write_part(writer, rows.slice(start, stop - start)) for start, stop in cuts}
+
+
+def _failed(attempt: Attempt, failures: tuple[Output, ...]) -> dict[str, Fate]:
+    rows = [row for output in failures for table in read_tables(attempt.folder, output) for row in table.to_pylist()]
+    return {row["subject"]: Fate(**row) for row in reversed(rows)}  # the fate of the first round counts
 
 
 def _gather(attempt: Attempt, parts: tuple[Part, ...], schema: pa.Schema) -> pa.Table:

@@ -61,4 +61,6 @@ def start_toy_run() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     yield call
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -183,6 +183,7 @@ print(json.dumps({"total": sum(p.num_bytes for p in parts), "rows": rows, "large
 """
 
 
+@pytest.mark.slow
 def test_a_partition_twenty_times_the_cap_is_sorted_in_bounded_memory(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", MEMORY, str(tmp_path)]

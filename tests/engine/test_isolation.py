@@ -160,3 +160,14 @@ def test_failures_are_summed_over_the_phases_of_a_run(folder: Folder) -> None:
     other = toys.ingest_units(["s: a"], (Later(),))
     with pytest.raises(StageError, match="2 in 'first', 1 in 'later', more than the 2 allowed"):
         driver.phase("second", [replace(unit, phase="second") for unit in other])
+
+
+def test_a_document_that_a_map_cannot_bear_is_quarantined_and_its_neighbours_are_judged(folder: Folder) -> None:
+    driver = toys.driver(folder)
+    applied = toys.compose(driver, ["a: x MAPRAISE y", "b: x z"], (), toys.Unique())
+    assert sorted(toys.words(folder, "apply")) == [b"x", b"y", b"z"]
+    counts = [entry.counts[0] for entry in applied]
+    assert [(c.entered, c.kept + c.dropped, c.quarantined) for c in counts] == [(3, 2, 1), (2, 2, 0)]
+    (failed,) = [fate for fate in toys.fates(folder) if fate["fate"] == "quarantined"]
+    assert (failed["stage"], failed["rule"]) == ("unique", "exception")
+    assert "a bad word" in failed["details"]

@@ -22,7 +22,7 @@ Run = Callable[..., Any]
 
 
 def causes(folder: Folder) -> list[tuple[str, str, str]]:
-    return [(f["stage"], f["rule"], f["details"].splitlines()[0]) for f in toys.fates(folder)]
+    return [(f["stage"], f["rule"], (f["details"] or "-").splitlines()[0]) for f in toys.fates(folder)]
 
 
 @pytest.mark.slow
@@ -163,3 +163,10 @@ def test_a_unit_that_cannot_travel_is_a_named_failure(folder: Folder, ray_runner
 
 def _refuse() -> None:
     raise ValueError("it does not travel")
+
+
+def test_a_document_that_kills_a_map_is_quarantined(folder: Folder) -> None:
+    lines = ["r: a MAPKILL b", "s: c"]
+    toys.compose(toys.driver(folder, _InChildren()), lines, (), toys.Unique())
+    assert toys.words(folder, "apply") == [b"a", b"b", b"c"]
+    assert causes(folder) == [("unique", "worker_death", "the worker was killed by signal 9")]

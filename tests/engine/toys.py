@@ -139,7 +139,7 @@ class Echo(Stage):
 
 
 class Unique(CorpusStage):
-    """Keeps the first of equal words, by doc_id."""
+    """Keeps the first of equal words, by doc_id; `MAP` followed by a word of `misbehave` does so in its map."""
 
     name = "unique"
     needs = {"content": pa.large_binary()}  # noqa: RUF012
@@ -154,6 +154,9 @@ class Unique(CorpusStage):
 
     def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
         words = [content.decode() for content in table["content"].to_pylist()]
+        for word in words:
+            if word.startswith("MAP"):
+                misbehave(word.removeprefix("MAP").encode(), "")
         keys = [int(doc_id("", "", word.encode())[:16], 16) for word in words]
         return pa.table({"key": pa.array(keys, pa.uint64()), "doc_id": table["doc_id"], "word": words})
 
@@ -205,10 +208,10 @@ def compose(
         reduces.append(Unit("reduce", f"part-{number}", Reduce(step, turn, parts, 1 << 20), digests))
     reduced = phases.phase("reduce", reduces)
     applies = []
-    for entry, output in zip(found, outputs, strict=True):
-        parts = parts_of(reduced, entry.unit)
-        task = Segment(output, step, parts, then, columns)
-        digests = (output.sha256, *(item.digest for item in parts))
+    for entry, output, keys in zip(found, outputs, mapped, strict=True):
+        parts, failures = parts_of(reduced, entry.unit), keys.output("failures")
+        task = Segment(output, step, parts, then, columns, (failures,))
+        digests = (output.sha256, *(item.digest for item in parts), failures.sha256)
         applies.append(Unit("apply", entry.name, task, digests, entry.num_bytes))
     return phases.phase("apply", applies)
 

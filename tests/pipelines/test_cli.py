@@ -119,7 +119,10 @@ def test_json_is_one_value_for_every_command_that_reports(
     assert json_of(call(capsys, "inspect", shard, "--offset", "3", "--json").out)["places"][0]["repo"] == "alpha"
 
 
-def test_json_is_all_that_a_ray_run_prints_on_stdout(data: dict[str, Any], tmp_path: Path, finished: Path) -> None:
+@pytest.mark.slow
+def test_json_is_all_that_a_ray_run_prints_on_stdout_and_its_bytes_are_those_of_one_process(
+    data: dict[str, Any], tmp_path: Path, finished: Path
+) -> None:
     said = end(start("run", write_run_file(tmp_path, data), "--runner", "ray", "--workers", "1", "--json"))
     assert said.code == 0, said.err
     assert json_of(said.out)["ran"]["samples.file"] == 7
@@ -253,16 +256,20 @@ def test_no_line_of_a_report_is_wider_than_a_terminal_but_for_a_path(data: dict[
     summary = complete(data)
     run = str(finished)
     shard = list_shards(run).shards[0].shard
+    changed = data | {"corpus": [{"clean": {"max_lines": 9}}, *data["corpus"][1:]]}
     shown = [
         *lines(lambda console: print_summary(summary, console)),
         *lines(lambda console: print_status(read_status(run), console)),
         *lines(lambda console: print_plan(plan_run(resolve(data)), console)),
+        *lines(lambda console: print_plan(plan_run(resolve(changed)), console)),
         *lines(lambda console: print_found(inspect(run, None), console)),
         *lines(lambda console: print_found(inspect(shard, None), console)),
         *lines(lambda console: print_found(inspect(shard, 3), console)),
         *lines(lambda console: print_explanations(explain_document(run, "shared.py"), console)),
     ]
+    assert ["ingest", "7", "7", "0", "0"] in [line.split() for line in shown]
     wide = [line for line in shown if len(line.rstrip()) > 100]
     assert all(run in line or data["run"] in line for line in wide), wide
     assert not any("…" in line for line in shown)
+    assert any(line.startswith("  ingest would run tree/alpha, tree/beta, tree/delta, 4 more") for line in shown)
     assert any("clean: dropped.alphabetic 1" in line for line in shown)

@@ -1,0 +1,163 @@
+"""Parsing a text into a syntax tree within a budget of work, once for all who need the tree of a document.
+
+Enters: a text and its language. Leaves: a `Tree`, or a `Refusal` that names what stopped it. Work is counted in calls
+of tree-sitter's progress callback (one for each hundred steps of its parser) and of our reader, so that the same text
+is refused on every machine; the wall clock lies far above and only guards against hanging. The text is read in pieces
+of 64 KiB, since tree-sitter asks for progress only then, and by a new parser each time, since one that was stopped goes
+on with the old text. Trees of the current small batch are remembered by content, bounded by count and bytes; nothing
+stores them. Limit: within one step of a grammar's own scanner nothing is counted, except where it crosses a piece; the
+cap on bytes bounds that.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import tree_sitter
+
+from loopdata.syntax.grammars import grammar
+from loopdata.syntax.survey import Survey, survey
+
+PIECE_BYTES = 64 << 10
+REMEMBERED_TREES = 1_024
+REMEMBERED_BYTES = 8 << 20  # of source; a tree takes some forty times as much
+
+Reason = Literal["no_grammar", "bytes", "work", "depth", "time"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one parse may cost. Ordinary source takes 0.005 to 0.01 calls of work a byte."""
+
+    max_bytes: int = 4 << 20
+    work: int = 20_000
+    work_per_byte: float = 0.05
+    max_depth: int = 5_000  # nodes from the root to the deepest leaf
+    seconds: float = 60.0  # a guard, never a budget
+
+    def max_work(self, num_bytes: int) -> int:
+        """Calls of work that a text of this size may take."""
+        return self.work + int(self.work_per_byte * num_bytes)
+
+
+DEFAULT = Limits()
+
+
+class Refusal(NamedTuple):
+    """Why there is no tree: the measure that passed its limit."""
+
+    reason: Reason
+    value: float = 0.0
+    limit: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """The syntax tree of one text. Byte offsets are those of `source`, the text in UTF-8."""
+
+    source: bytes
+    language: str
+    root: tree_sitter.Node
+    work: int = field(default=0)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Depth and counts, by one walk over all nodes, made when first asked for."""
+        return survey(self.root, self.source, self.language)
+
+
+class _Budget:
+    """Counts the work of one parse, and stops it."""
+
+    def __init__(self, source: bytes, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.max_work = limits.max_work(len(source))
+        self.work = 0
+        self.refusal: Refusal | None = None
+        self.start = time.monotonic()
+
+    def read(self, offset: int, _point: object) -> bytes:
+        """The piece at `offset`; none once the budget is spent, which ends a step that would not end by itself."""
+        return b"" if self.progress(offset, False) else self.source[offset : offset + PIECE_BYTES]
+
+    def progress(self, _offset: int, _has_error: bool) -> bool:
+        """Count one call; True stops the parse."""
+        self.work += 1
+        if self.refusal is None:
+            if self.work > self.max_work:
+                self.refusal = Refusal("work", self.work, self.max_work)
+            elif (spent := time.monotonic() - self.start) > self.limits.seconds:
+                self.refusal = Refusal("time", spent, self.limits.seconds)
+        return self.refusal is not None
+
+
+def parse(text: str | bytes, language: str, limits: Limits = DEFAULT) -> Tree | Refusal:
+    """The tree of a text (bytes must be UTF-8), or why there is none. Asked again in the same batch, the same tree."""
+    source = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    key = (language, limits, source)
+    known = _remembered.get(key)
+    if known is None:
+        known = parse_anew(source, language, limits)
+        _remembered.add(key, known)
+    return known
+
+
+def forget() -> None:
+    """Forget the trees: another batch begins."""
+    _remembered.clear()
+
+
+def parse_anew(source: bytes, language: str, limits: Limits = DEFAULT) -> Tree | Refusal:
+    """As `parse`, without remembering."""
+    loaded = grammar(language)
+    if loaded is None:
+        return Refusal("no_grammar")
+    if len(source) > limits.max_bytes:
+        return Refusal("bytes", len(source), limits.max_bytes)
+    budget = _Budget(source, limits)
+    try:
+        found = tree_sitter.Parser(loaded).parse(budget.read, progress_callback=budget.progress)
+    except ValueError:  # 'Parsing failed': it was stopped
+        if budget.refusal is None:
+            raise
+    if budget.refusal is not None:
+        return budget.refusal
+    return _within_depth(Tree(source, language, found.root_node, budget.work), limits)
+
+
+def _within_depth(tree: Tree, limits: Limits) -> Tree | Refusal:
+    """Refuse a tree that is too deep. One with few nodes cannot be, and is not walked for it."""
+    if tree.root.descendant_count > limits.max_depth and tree.survey.depth > limits.max_depth:
+        return Refusal("depth", tree.survey.depth, limits.max_depth)
+    return tree
+
+
+class _Remembered:
+    """The latest trees by content, the oldest forgotten first."""
+
+    def __init__(self) -> None:
+        self.trees: OrderedDict[tuple[str, Limits, bytes], Tree | Refusal] = OrderedDict()
+        self.num_bytes = 0
+
+    def get(self, key: tuple[str, Limits, bytes]) -> Tree | Refusal | None:
+        """What was remembered under this key."""
+        return self.trees.get(key)
+
+    def add(self, key: tuple[str, Limits, bytes], found: Tree | Refusal) -> None:
+        """Remember one, and forget as many of the oldest as the bounds ask for."""
+        self.trees[key] = found
+        self.num_bytes += len(key[2])
+        while len(self.trees) > REMEMBERED_TREES or (self.num_bytes > REMEMBERED_BYTES and self.trees):
+            oldest, _ = self.trees.popitem(last=False)
+            self.num_bytes -= len(oldest[2])
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.trees.clear()
+        self.num_bytes = 0
+
+
+_remembered = _Remembered()
