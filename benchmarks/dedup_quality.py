@@ -67,7 +67,7 @@ def meet(pairs: list[Pair], threshold: float) -> list[bool]:
     )
     hashes = [band_hashes(side, *rule.bands) for side in (left, right)]
     worth = np.mean(left == right, axis=1) >= rule.floor
-    return ((hashes[0] == hashes[1]).any(axis=1) & worth).tolist()
+    return [bool(met) for met in (hashes[0] == hashes[1]).any(axis=1) & worth]
 
 
 def judge(pairs: list[Pair], similarity: list[float], threshold: float) -> dict[str, Any]:
