@@ -2,38 +2,48 @@
 
 Enters: a text and its language. Leaves: a `Tree`, or a `Refusal` that names what stopped it. Work is counted in calls
 of tree-sitter's progress callback (one for each hundred steps of its parser) and of our reader, so that the same text
-is refused on every machine; the wall clock lies far above and only guards against hanging. The text is read in pieces
-of 64 KiB, since tree-sitter asks for progress only then, and by a new parser each time, since one that was stopped goes
+is refused on every machine; the wall clock lies far above and only guards against hanging. The text is read in small
+pieces, since tree-sitter asks for progress only then, and by a new parser each time, since one that was stopped goes
 on with the old text. Trees of the current small batch are remembered by content, bounded by count and bytes; nothing
-stores them. Limit: within one step of a grammar's own scanner nothing is counted, except where it crosses a piece; the
-cap on bytes bounds that.
+stores them. Two kinds of text are refused unread, since one step of the parser, which nothing can stop, went quadratic
+on them: 6 kB of `x=>` as C took 1.4 GB, 32 kB of `a<` as C# 2.2 GB; they are one that is little but repetition, and one
+with thousands of `<` that nothing closes. Limit: a text made to evade both can still take all memory; then the engine's
+isolation of killers costs that document.
 """
 
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+import pyarrow
 import tree_sitter
 
 from loopdata.syntax.grammars import grammar
 from loopdata.syntax.survey import Survey, survey
 
-PIECE_BYTES = 64 << 10
+PIECE_BYTES = 4 << 10  # small, since only at their ends a grammar's own scanner can be counted and stopped
 REMEMBERED_TREES = 1_024
 REMEMBERED_BYTES = 8 << 20  # of source; a tree takes some forty times as much
 
-Reason = Literal["no_grammar", "bytes", "work", "depth", "time"]
+Reason = Literal["no_grammar", "bytes", "repetition", "angles", "work", "depth", "time"]
+_CALLS_A_LOOK = 32  # at the clock
+_REPETITION_BYTES = 1_000
+_LZ4 = pyarrow.Codec("lz4_raw")
+_STATEMENT_END = re.compile(rb"[;{}]")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one parse may cost. Ordinary source takes 0.005 to 0.01 calls of work a byte."""
+    """What one parse may cost. Ordinary source takes 0.005 to 0.03 calls of work a byte."""
 
-    max_bytes: int = 4 << 20
-    work: int = 20_000
-    work_per_byte: float = 0.05
+    max_bytes: int = 1 << 20
+    work: int = 10_000
+    work_per_byte: float = 0.04
+    max_repetition: float = 100.0  # bytes to a byte of LZ4; source has 1 to 70. Texts below 1 kB are not asked
+    max_angles: int = 2_000  # `<` within one statement that no `>` closes
     max_depth: int = 5_000  # nodes from the root to the deepest leaf
     seconds: float = 60.0  # a guard, never a budget
 
@@ -86,11 +96,17 @@ class _Budget:
     def progress(self, _offset: int, _has_error: bool) -> bool:
         """Count one call; True stops the parse."""
         self.work += 1
-        if self.refusal is None:
-            if self.work > self.max_work:
-                self.refusal = Refusal("work", self.work, self.max_work)
-            elif (spent := time.monotonic() - self.start) > self.limits.seconds:
-                self.refusal = Refusal("time", spent, self.limits.seconds)
+        if self.refusal is not None:
+            return True
+        if self.work > self.max_work:
+            self.refusal = Refusal("work", self.work, self.max_work)
+            return True
+        return self.work % _CALLS_A_LOOK == 0 and self._late()
+
+    def _late(self) -> bool:
+        spent = time.monotonic() - self.start
+        if spent > self.limits.seconds:
+            self.refusal = Refusal("time", spent, self.limits.seconds)
         return self.refusal is not None
 
 
@@ -115,8 +131,9 @@ def parse_anew(source: bytes, language: str, limits: Limits = DEFAULT) -> Tree |
     loaded = grammar(language)
     if loaded is None:
         return Refusal("no_grammar")
-    if len(source) > limits.max_bytes:
-        return Refusal("bytes", len(source), limits.max_bytes)
+    hostile = _refused_unread(source, limits)
+    if hostile is not None:
+        return hostile
     budget = _Budget(source, limits)
     try:
         found = tree_sitter.Parser(loaded).parse(budget.read, progress_callback=budget.progress)
@@ -126,6 +143,21 @@ def parse_anew(source: bytes, language: str, limits: Limits = DEFAULT) -> Tree |
     if budget.refusal is not None:
         return budget.refusal
     return _within_depth(Tree(source, language, found.root_node, budget.work), limits)
+
+
+def _refused_unread(source: bytes, limits: Limits) -> Refusal | None:
+    """What can be told of a text without a parser, at a hundredth of its cost."""
+    if len(source) > limits.max_bytes:
+        return Refusal("bytes", len(source), limits.max_bytes)
+    if len(source) >= _REPETITION_BYTES:
+        repetition = len(source) / len(_LZ4.compress(source, asbytes=True))
+        if repetition > limits.max_repetition:
+            return Refusal("repetition", repetition, limits.max_repetition)
+    if source.count(b"<") > limits.max_angles:
+        angles = max(part.count(b"<") - part.count(b">") for part in _STATEMENT_END.split(source))
+        if angles > limits.max_angles:
+            return Refusal("angles", angles, limits.max_angles)
+    return None
 
 
 def _within_depth(tree: Tree, limits: Limits) -> Tree | Refusal:
