@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SHARED = {"__init__", "__main__", "harness"}
+SHARED = {"__init__", "__main__", "contenders", "harness"}
 
 
 def main() -> int:

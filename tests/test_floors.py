@@ -24,7 +24,10 @@ ONLY_PACKAGES = {
     "loopdata.errors": set(),
     "loopdata.tokens.shards": {"numpy"},
 }
-GROUND = ("schema", "errors", "config", "storage", "stage", "special_tokens", "git", "embedding", "syntax", "retrieval")
+GROUND = (
+    "schema", "errors", "config", "storage", "stage", "special_tokens", "git", "embedding", "compiled", "syntax",
+    "retrieval",
+)  # fmt: skip
 EXCEPTIONS = {("loopdata.mixture", "loopdata.tokens.shards")}
 
 

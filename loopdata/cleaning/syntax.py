@@ -30,7 +30,7 @@ COLUMNS = {
     "ast_depth": pa.int64(),
 }
 # Set by reading what would be dropped of real files, and by texts of other languages (docs/log.md). Null: the errors of
-# this grammar say little: macros of C, templates in HTML, dialects of SQL, gaps of Kotlin's; Markdown has no errors.
+# this grammar say little: macros of C, templates in HTML, dialects of SQL, gaps of Kotlin's, zsh; Markdown has no errors.
 DEFAULT_SHARES: dict[str, float | None] = {
     "C": None,
     "C++": 0.6,
@@ -39,7 +39,7 @@ DEFAULT_SHARES: dict[str, float | None] = {
     "Kotlin": None,
     "Markdown": None,
     "SQL": None,
-    "Shell": 0.5,
+    "Shell": None,
 }
 
 
