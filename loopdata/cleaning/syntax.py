@@ -30,7 +30,7 @@ COLUMNS = {
     "ast_depth": pa.int64(),
 }
 # Set by reading what would be dropped of real files, and by texts of other languages (docs/log.md). Null: the errors of
-# this grammar say little: macros of C, templates in HTML, dialects of SQL, gaps of Kotlin's, zsh; Markdown has no errors.
+# this grammar say little: macros of C, templates in HTML, dialects of SQL, gaps of Kotlin, zsh; Markdown has none.
 DEFAULT_SHARES: dict[str, float | None] = {
     "C": None,
     "C++": 0.6,
