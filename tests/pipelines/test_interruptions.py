@@ -49,7 +49,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on(
     wait_for_manifests(run, 2, program)
     program.send_signal(number)
     said = end(program)
-    assert (said.code, said.out) == (130, "")
+    assert (said.code, said.out) == (130, ""), said.err
     assert "Traceback" not in said.err
     last = said.err.splitlines()[-1]
     assert last == "interrupted; what is committed is kept, the same command goes on from there"
