@@ -69,8 +69,8 @@ class RayRunner:
     def run(self, folder: Folder, units: Iterable[Unit]) -> Iterator[Result]:
         """Results as they come. What is in flight when the caller leaves early ends with `close`.
 
-        It is not cancelled: Ray 2.60 aborts the driver when a task that it cancels by force answers at that moment (so 8
-        of 26 interruptions). Workers end with the job of their driver anyway.
+        It is not cancelled: Ray 2.60 aborts the driver when a task that it cancels by force answers just then (8 of 26
+        interruptions). Workers end with the job of their driver anyway.
         """
         waiting = iter(units)
         deaths: Counter[str] = Counter()
