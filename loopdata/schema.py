@@ -70,6 +70,21 @@ LOCATION = pa.schema(
 
 SEGMENTS = pa.list_(pa.struct([("text", pa.large_string()), ("special", pa.bool_()), ("loss", pa.bool_())]))
 
+# What is known of a sample of a document that was drawn for fill-in-the-middle; offsets are bytes of the parent's text.
+# Nothing where none was drawn.
+FIM = pa.struct(
+    [
+        ("kind", pa.string()),  # of the hole; null where the document stayed plain
+        ("mode", pa.string()),  # psm or spm
+        ("start", pa.int64()),  # what the sample holds of the text, and where its middle lies
+        ("middle_start", pa.int64()),
+        ("middle_end", pa.int64()),
+        ("end", pa.int64()),
+        ("missed", pa.list_(pa.string())),  # kinds that were drawn before, and that the text does not have
+        ("left", pa.string()),  # why it stayed plain: no_hole, too_long
+    ]
+)
+
 SAMPLE = pa.schema(
     [
         ("sample_id", pa.string()),
@@ -80,6 +95,7 @@ SAMPLE = pa.schema(
         ("whole", pa.bool_()),  # may not be cut: left out where it is longer than a sequence
         ("segments", SEGMENTS),
         ("num_bytes", pa.int64()),  # of the text segments
+        ("fim", FIM),
     ]
 )
 

@@ -9,7 +9,7 @@ both return and keeps the account. Limit: a stage sees one batch (scope `row`) o
 import hashlib
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from loopdata.config import Strict
 from loopdata.storage import Folder
 
 T = TypeVar("T")
+Decode = Callable[[Sequence[int]], bytes]
 
 ENDS = frozenset({"dropped", "quarantined"})
 NOTES = frozenset({"edited", "marked", "context"})
@@ -241,6 +242,15 @@ class Builder(ABC):
 
         Documents with another `use` than `train` get no loss.
         """
+
+    def check(
+        self, samples: pa.Table, tokens: Sequence[Iterable[int]], special: Mapping[str, int], decode: Decode
+    ) -> int:
+        """How many samples were proved whole by their token ids; a builder that promises it overrides this.
+
+        `special` maps spellings to ids, `decode` gives the bytes of ids. StageError for a sample that is not whole.
+        """
+        return 0
 
 
 def unit_interval(seed: int, *parts: str) -> float:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -92,7 +93,7 @@ class EncodeSamples:
     tokenizer: Resource
 
     def identity(self) -> Mapping[str, Any]:
-        return {"task": "encode", "version": 1, "builder": self.builder.identity(), **_versions("fastokens")}
+        return {"task": "encode", "version": 2, "builder": self.builder.identity(), **_versions("fastokens")}
 
     def run(self, attempt: Attempt) -> None:
         tokenizer = self.tokenizer.load(Tokenizer)
@@ -115,18 +116,31 @@ class EncodeSamples:
                         encoded = tokenizer.encode(chosen["segments"])
                         writers[split].write(chosen, encoded)
                         tally.add(split, chosen, encoded)
+                        tally.proved += self._check(chosen, encoded, tokenizer)
             for split, writer in writers.items():
                 for label, written in zip(("bin", "idx", "samples"), writer.finish(), strict=True):
                     attempt.adopt(f"{split}.{label}", written)
         attempt.figures["samples"], attempt.figures["languages"] = tally.splits, tally.languages
+        attempt.figures["fim"], attempt.figures["proved"] = tally.fim, tally.proved
+
+    def _check(self, samples: pa.Table, encoded: Encoded, tokenizer: Tokenizer) -> int:
+        bounds = encoded.offsets.tolist()
+        tokens = [encoded.ids[start:end] for start, end in pairwise(bounds)]
+        return self.builder.check(samples, tokens, tokenizer.special, tokenizer.decode)
 
 
 class _Tally:
-    """Samples, tokens and bytes of each split, and of each language of the training split."""
+    """Samples, tokens and bytes of each split, and of each language of the training split.
+
+    `fim` maps a kind of hole and mode, or why there is none, to samples and bytes of their middles, of both splits;
+    `proved` counts samples that were recovered from their tokens.
+    """
 
     def __init__(self) -> None:
         self.splits: dict[str, list[int]] = {}
         self.languages: dict[str, list[int]] = {}
+        self.fim: dict[str, list[int]] = {}
+        self.proved = 0
 
     def add(self, split: str, samples: pa.Table, encoded: Encoded) -> None:
         lengths = (encoded.offsets[1:] - encoded.offsets[:-1]).tolist()
@@ -140,6 +154,10 @@ class _Tally:
         _add(self.splits, split, [samples.num_rows, sum(lengths), sum(sizes.values())])
         for name in rows if split == "train" else ():
             _add(self.languages, name, [rows[name], tokens[name], sizes[name]])
+        for record in filter(None, samples["fim"].to_pylist()):
+            middle = (record["middle_end"] or 0) - (record["middle_start"] or 0)
+            name = f"{record['kind']}.{record['mode']}" if record["kind"] else record["left"]
+            _add(self.fim, name, [1, middle])
 
 
 def _add(sums: dict[str, list[int]], key: str, numbers: list[int]) -> None:

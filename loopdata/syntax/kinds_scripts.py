@@ -22,7 +22,7 @@ TABLES: dict[str, dict[str, str]] = {
         "statement": "*_statement decorated_definition",
         "expression": "*_operator call attribute subscript conditional_expression generator_expression named_expression"
         " parenthesized_expression lambda await yield list tuple set dictionary *_comprehension string"
-        " concatenated_string assignment augmented_assignment",
+        " concatenated_string",
     },
     "Ruby": {
         "function": "method singleton_method lambda",

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from loopdata.errors import ShardError
-from loopdata.schema import cast
+from loopdata.schema import FIM, cast
 from loopdata.storage import Folder, HashingWriter, Written, refused_writes
 from loopdata.tokens.shards import DTYPES, IDX_HEADER, IDX_MAGIC
 from loopdata.tokens.tokenizer import Encoded
@@ -33,6 +33,7 @@ INDEX = pa.schema(
         ("length", pa.int64()),  # tokens
         ("loss", pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64())]))),  # in tokens of the sample
         ("num_bytes", pa.int64()),  # of the text segments
+        ("fim", FIM),
     ]
 )
 

@@ -31,6 +31,7 @@ def test_a_document_becomes_its_text_and_an_end_of_text_with_loss():
                 {"text": "<|endoftext|>", "special": True, "loss": True},
             ],
             "num_bytes": 9,
+            "fim": None,
         }
     ]
 
@@ -78,9 +79,9 @@ def test_identity_holds_all_that_samples_depend_on():
     assert FileBuilder(label="plain", seed=3).identity() == {
         "builder": "file",
         "label": "plain",
-        "version": 1,
+        "version": 2,
         "seed": 3,
-        "config": {},
+        "config": {"fim": None},
     }
     assert FileBuilder().label == "file"
     assert isinstance(FileBuilder(), Builder)
@@ -94,3 +95,126 @@ def test_the_same_document_under_two_labels_is_two_samples():
 def test_an_unknown_key_is_refused():
     with pytest.raises(ConfigError, match=r"unknown key 'samples\.file\.rate'"):
         parse(FileConfig, {"rate": 0}, "samples.file")
+
+
+def builder(label: str = "file", seed: int = 0, **fim: object) -> FileBuilder:
+    return FileBuilder(parse(FileConfig, {"fim": fim}, "samples.file"), label=label, seed=seed)
+
+
+def test_without_a_rate_above_nothing_every_sample_is_plain():
+    table = documents({"doc_id": "a", "text": "x = 1\n"}, {"doc_id": "b", "text": ""})
+    assert builder(rate=0.0).render(table).equals(FileBuilder().render(table))
+
+
+LINES = {"rate": 1.0, "kinds": {"line": 1}, "min_chars": 1}
+
+
+def test_a_document_with_a_hole_is_laid_out_and_never_cut():
+    [row] = builder(layout="iquest", **LINES).render(documents({"doc_id": "d1", "text": "é = 1\n"})).to_pylist()
+    assert [(segment["text"], segment["special"], segment["loss"]) for segment in row["segments"]] == [
+        ("<|fim_prefix|>", True, True),
+        ("", False, True),
+        ("<|fim_suffix|>", True, True),
+        ("", False, True),
+        ("<|fim_middle|>", True, True),
+        ("é = 1\n", False, True),
+        ("<|im_end|>", True, True),
+    ]
+    assert (row["whole"], row["num_bytes"], row["parents"]) == (True, 7, ["d1"])
+    assert row["fim"] == {
+        "kind": "line", "mode": "psm", "start": 0, "middle_start": 0, "middle_end": 7, "end": 7, "missed": [],
+        "left": None,
+    }  # fmt: skip
+
+
+def test_loss_on_the_middle_is_on_it_and_its_end_only():
+    table = documents({"doc_id": "d", "text": "aa\nbb\ncc\n"})
+    for layout in ("qwen2.5", "seed-coder"):
+        [row] = builder(layout=layout, loss="middle", **LINES).render(table).to_pylist()
+        fim = row["fim"]
+        learned = [segment["text"] for segment in row["segments"] if segment["loss"]]
+        assert learned == ["aa\nbb\ncc\n"[fim["middle_start"] : fim["middle_end"]], "<|endoftext|>"]
+    [plain] = builder(loss="middle", rate=0.0).render(table).to_pylist()
+    assert [segment["loss"] for segment in plain["segments"]] == [True, True]
+
+
+def test_rate_and_share_of_spm_are_what_is_asked():
+    table = documents(*({"doc_id": str(n), "text": "a\nb\nc\n"} for n in range(4_000)))
+    found = builder(rate=0.25, layout="codellama", kinds={"line": 1}, min_chars=1).render(table)["fim"].to_pylist()
+    modes = [record["mode"] for record in found if record]
+    assert abs(len(modes) / 4_000 - 0.25) < 0.02
+    assert abs(modes.count("spm") / len(modes) - 0.5) < 0.05
+    only = builder(rate=0.25, layout="codellama", kinds={"line": 1}, min_chars=1, spm_share=1.0).render(table)
+    assert {record["mode"] for record in only["fim"].to_pylist() if record} == {"spm"}
+
+
+def test_why_a_document_stayed_plain_is_recorded():
+    table = documents({"doc_id": "a", "text": ""}, {"doc_id": "b", "text": "x" * 3_000})
+    rows = builder(rate=1.0, kinds={"line": 1, "block": 1}, max_chars=4_000).render(table).to_pylist()
+    assert [(row["fim"]["kind"], row["fim"]["left"], row["whole"]) for row in rows] == [
+        (None, "no_hole", False),
+        (None, "too_long", False),
+    ]
+    assert sorted(rows[0]["fim"]["missed"]) == ["block", "line"]
+    assert [segment["text"] for segment in rows[1]["segments"]] == ["x" * 3_000, "<|endoftext|>"]
+
+
+@pytest.mark.parametrize("rule", ["window", "cut_suffix"])
+def test_a_long_document_has_at_most_so_many_bytes(rule: str):
+    text = "".join(f"line {n} é\n" for n in range(200))
+    table = documents(*({"doc_id": str(n), "text": text} for n in range(100)))
+    rows = builder(rate=1.0, kinds={"line": 1}, max_bytes=100, max_chars=90, long=rule).render(table).to_pylist()
+    holed = [row for row in rows if row["whole"]]
+    assert len(holed) == 100 if rule == "window" else 0 < len(holed) < 20
+    for row in holed:
+        fim = row["fim"]
+        pieces = {"psm": (1, 5, 3)}[fim["mode"]]
+        joined = "".join(row["segments"][place]["text"] for place in pieces).encode()
+        assert joined == text.encode()[fim["start"] : fim["end"]]
+        assert row["num_bytes"] == len(joined) <= 100
+
+
+def test_samples_depend_on_the_document_alone():
+    rows = [{"doc_id": str(n), "text": f"def f{n}(x):\n    return x + {n}\n"} for n in range(40)]
+    whole = builder(rate=0.5).render(documents(*rows))
+    apart = [builder(rate=0.5).render(documents(row)) for row in reversed(rows)]
+    assert pa.concat_tables(reversed(apart)).combine_chunks().equals(whole.combine_chunks())
+    assert not builder(rate=0.5, seed=1).render(documents(*rows)).equals(whole)
+
+
+def test_the_grammars_are_part_of_the_identity_where_there_are_holes():
+    assert "tree_sitter_python" in builder().identity()["grammars"]
+    assert "grammars" not in FileBuilder().identity()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"rat": 1}, r"unknown key 'samples\.file\.fim\.rat'; did you mean 'rate'"),
+        ({"rate": 1.5}, r"samples\.file\.fim\.rate: Input should be less than or equal to 1"),
+        ({"layout": "qwen"}, r"samples\.file\.fim: there is no layout 'qwen'; .*qwen2\.5"),
+        (
+            {"layout": "deepseek", "spelling": "own"},
+            r"tokenizer lacks these special tokens of the layout 'deepseek': <｜",
+        ),
+        ({"spm_share": 0.5}, r"layout 'qwen2\.5': this layout has no order 'spm'"),
+        ({"layout": "seed-coder", "spm_share": 0.5}, r"layout 'seed-coder': this layout has no order 'psm'"),
+        ({"kinds": {"lines": 1}}, r"there is no kind 'lines'; did you mean 'line'"),
+        ({"kinds": {"line": 0}}, "no kind has a weight above 0"),
+        ({"min_chars": 20, "max_chars": 10}, "min_chars 20 is above max_chars 10"),
+        ({"layout": "own"}, "`layout: own` and the mapping `own` belong together"),
+        ({"own": {"psm": "PREFIX prefix SUFFIX suffix MIDDLE middle END"}}, "belong together"),
+        ({"layout": "own", "own": {"psm": "prefix SUFFIX suffix MIDDLE middle END", "end": "<end>"}}, "'own': <end>"),
+    ],
+)
+def test_a_wrong_request_fails_with_the_run_file(wrong: dict[str, object], why: str):
+    with pytest.raises(ConfigError, match=why):
+        builder(**wrong)
+
+
+def test_an_own_layout_orders_as_it_says():
+    own = {"psm": "prefix SUFFIX suffix MIDDLE middle END", "suffix": "<|reserved_0|>"}
+    [row] = builder(layout="own", own=own, **LINES).render(documents({"doc_id": "d", "text": "x\n"})).to_pylist()
+    assert [segment["text"] for segment in row["segments"]] == [
+        "", "<|reserved_0|>", "", "<|fim_middle|>", "x\n", "<|endoftext|>"
+    ]  # fmt: skip

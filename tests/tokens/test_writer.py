@@ -107,7 +107,7 @@ def test_the_index_holds_a_row_a_sample(tmp_path: Path):
     assert index["loss"].to_pylist()[:2] == [[{"start": 0, "end": 3}], []]
     assert index.slice(3).drop_columns(["loss"]).to_pylist() == [
         {"sample_id": "s3", "category": "file", "split": "train", "language": "python", "parents": ["d3"],
-         "whole": False, "offset": 4, "length": 4, "num_bytes": 12}
+         "whole": False, "offset": 4, "length": 4, "num_bytes": 12, "fim": None}
     ]  # fmt: skip
 
 

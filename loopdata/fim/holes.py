@@ -1,0 +1,114 @@
+"""Drawing the hole of a document: which part of its text is the middle that a model learns to fill.
+
+Enters: a text, its language, weights by kind, sizes. Leaves: a `Hole`, or none. A kind is drawn by weight; a document
+without it (no grammar, no such node, none of an allowed size) draws again among the others, and what was missed is
+recorded. Kinds: `char` is Bavarian et al.'s cut (arXiv 2207.14255), two places uniform over characters, so that parts
+may be empty; `line` one to eight whole lines; `expression`, `statement`, `block`, `function` (whole) and
+`function_body` a node of the syntax tree, `ast_span` a run of siblings (see `nodes`). Offsets are bytes and never cut a
+character. Limit: a line ends at a line feed; a text with bare carriage returns is one line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from loopdata.fim.characters import Text
+from loopdata.fim.draws import Draws
+from loopdata.fim.nodes import Span, node_on, run_of_siblings
+from loopdata.syntax.parse import Tree, parse
+
+# By kind: its level in `syntax.spans`.
+LEVEL_OF = {
+    "expression": "expression",
+    "statement": "statement",
+    "block": "block",
+    "function": "function",
+    "function_body": "body",
+}
+KINDS = ("char", "line", *LEVEL_OF, "ast_span")
+MAX_LINES = 8
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Characters of a middle, both included. `char` holds to the larger one only: its parts may be empty."""
+
+    min_chars: int
+    max_chars: int
+
+
+@dataclass(frozen=True)
+class Hole:
+    """The middle is `text[start:end]`, in bytes. `missed` are the kinds that were drawn before and not there."""
+
+    kind: str
+    start: int
+    end: int
+    missed: tuple[str, ...] = ()
+
+
+def draw_hole(
+    text: Text, language: str | None, weights: Mapping[str, float], sizes: Sizes, draws: Draws
+) -> Hole | tuple[str, ...]:
+    """A hole, or the kinds that were tried in vain."""
+    missed: list[str] = []
+    left = {kind: weight for kind, weight in weights.items() if weight > 0}
+    while left:
+        kind = draws.weighted(left)
+        del left[kind]
+        span = _span(kind, text, language, sizes, draws) if text.data else None
+        if span is not None:
+            return Hole(kind, *span, tuple(missed))
+        missed.append(kind)
+    return tuple(missed)
+
+
+def _span(kind: str, text: Text, language: str | None, sizes: Sizes, draws: Draws) -> Span | None:
+    if kind == "char":
+        return _characters(text, sizes.max_chars, draws)
+    if kind == "line":
+        return _lines(text, sizes, draws)
+    tree = parse(text.data, language) if language else None
+    if not isinstance(tree, Tree):
+        return None
+    allowed = partial(_allowed, text, sizes)
+    if kind == "ast_span":
+        return run_of_siblings(tree, text, draws, (sizes.min_chars, sizes.max_chars), allowed)
+    return node_on(LEVEL_OF[kind], tree, draws, allowed)
+
+
+def _allowed(text: Text, sizes: Sizes, start: int, end: int) -> bool:
+    """Whether a span has an allowed size and more than blanks."""
+    if end - start < sizes.min_chars or not sizes.min_chars <= text.size(start, end) <= sizes.max_chars:
+        return False
+    return not text.data[start:end].isspace()
+
+
+def _characters(text: Text, max_chars: int, draws: Draws) -> Span:
+    """Two cuts, the second uniform over the places that the largest middle allows."""
+    first = draws.between(0, text.num_chars)
+    second = draws.between(max(0, first - max_chars), min(text.num_chars, first + max_chars))
+    return text.offset(min(first, second)), text.offset(max(first, second))
+
+
+def _lines(text: Text, sizes: Sizes, draws: Draws) -> Span | None:
+    """One to eight lines with their ends, the first of them not blank."""
+    starts = _line_starts(text.data)
+    bounds = [*starts, len(text.data)]
+    first, count = draws.below(len(starts)), draws.between(1, MAX_LINES)
+    for step in range(len(starts)):  # the drawn line, or the next one that will do, from the top again at the end
+        at = (first + step) % len(starts)
+        if not text.data[bounds[at] : bounds[at + 1]].isspace():
+            for last in range(min(at + count, len(starts)), at, -1):
+                if _allowed(text, sizes, bounds[at], bounds[last]):
+                    return bounds[at], bounds[last]
+    return None
+
+
+def _line_starts(data: bytes) -> list[int]:
+    """Where each line starts; a text is not followed by an empty line."""
+    starts, at = [0], data.find(b"\n") + 1
+    while 0 < at < len(data):
+        starts.append(at)
+        at = data.find(b"\n", at) + 1
+    return starts
