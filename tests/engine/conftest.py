@@ -1,4 +1,4 @@
-"""What the tests of the engine share: a folder, one Ray for the whole session, and toy runs as programs."""
+"""What the tests of the engine share: a folder, one Ray for all of them, and toy runs as programs."""
 
 import json
 import subprocess
@@ -20,9 +20,9 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "run")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_runner() -> Iterator[Any]:
-    """Ray with two workers, started once."""
+    """Ray with two workers, started once; it ends with this folder, since a process can hold only one."""
     from loopdata.engine.ray_runner import RayRunner
 
     runner = RayRunner(2, None, stall_seconds=60, unit_seconds=600)
