@@ -1,9 +1,10 @@
 """The `file` builder: a sample of each file, page or text, some of them with a hole to fill.
 
 Enters: documents that have their text. Leaves: one sample for each that is used for training: its text, then the end of
-text, both with loss; a file may be cut where it is longer than a sequence. With `fim`, a share of the documents is laid
-out as prefix, suffix and middle instead; such a sample is never cut, and its column `fim` says how it was made. Limit:
-nothing is rendered of documents that only serve as context, since a file by itself has no use for them.
+text, both with loss; a file may be cut where it is longer than a sequence. With `fim`, a share of the documents (of
+long ones, of their contexts) is laid out as prefix, suffix and middle instead; such a sample is never cut, its column
+`fim` says how it was made, and what is left of its document makes plain samples. Limit: nothing is rendered of
+documents that only serve as context, since a file by itself has no use for them.
 """
 
 import importlib.metadata
@@ -19,6 +20,7 @@ from loopdata.config import Strict
 from loopdata.fim.config import FimConfig
 from loopdata.fim.draws import Draws
 from loopdata.fim.layouts import Piece
+from loopdata.fim.nodes import Span
 from loopdata.fim.samples import Rendered, check_tokens, render_document
 from loopdata.schema import DOCUMENT, FIM, SAMPLE, SEGMENTS, cast, digest
 from loopdata.special_tokens import END_OF_TEXT
@@ -37,7 +39,7 @@ class FileBuilder(Builder):
     """Renders each document of code, web pages and plain text as a sample of its own."""
 
     name = "file"
-    version = 2
+    version = 3
     categories = frozenset({"code", "web", "text"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
         column: DOCUMENT[column] for column in ("doc_id", "category", "split", "use", "text", "language")
@@ -53,15 +55,29 @@ class FileBuilder(Builder):
         """Samples (schema.SAMPLE) of the documents with `use` train, in their order."""
         kinds = pa.array(sorted(self.categories), pa.string())
         table = table.filter(pc.and_(pc.equal(table["use"], "train"), pc.is_in(table["category"], value_set=kinds)))
+        if not self.config.fim:
+            return self._samples(table, [0] * table.num_rows, _plain(table["text"]))
+        forget()  # the trees of the batch before
+        texts = [text.as_py() for text in table["text"].cast(pa.large_binary())]
+        found = self._drawn(table, texts)
+        rows = [row for row, samples in enumerate(found) for _ in samples]
+        rendered = [sample for samples in found for sample in samples]
+        starts = [sample.span[0] for sample in rendered]
+        columns = self._with_holes([texts[row] for row in rows], rendered)
+        return self._samples(table.take(pa.array(rows, pa.int64())), starts, columns)
+
+    def _samples(self, table: pa.Table, starts: list[int], columns: dict[str, pa.Array]) -> pa.Table:
+        """A row a sample: what it has from its document, and `columns`. The first of a document needs no number."""
         doc_ids = table["doc_id"].to_pylist()
-        columns = {
-            "sample_id": pa.array([digest("file", self.label, doc_id) for doc_id in doc_ids], pa.string()),
+        names = [(doc_id, str(start)) if start else (doc_id,) for doc_id, start in zip(doc_ids, starts, strict=True)]
+        inherited = {
+            "sample_id": pa.array([digest("file", self.label, *name) for name in names], pa.string()),
             "category": pa.repeat(self.label, table.num_rows),
             "split": table["split"],
             "language": table["language"],
             "parents": pa.array([[doc_id] for doc_id in doc_ids], SAMPLE.field("parents").type),
         }
-        return cast(pa.table(columns | (self._with_holes(table) if self.config.fim else _plain(table["text"]))), SAMPLE)
+        return cast(pa.table(inherited | columns), SAMPLE)
 
     def check(
         self, samples: pa.Table, tokens: Sequence[Iterable[int]], special: Mapping[str, int], decode: Decode
@@ -74,23 +90,31 @@ class FileBuilder(Builder):
                 checked += 1
         return checked
 
-    def _with_holes(self, table: pa.Table) -> dict[str, pa.Array]:
-        """The other columns, where a share of the documents has a hole."""
-        forget()  # the trees of the batch before
-        names = (table[name].to_pylist() for name in ("doc_id", "language"))
-        texts = [text.as_py() for text in table["text"].cast(pa.large_binary())]
-        rendered = [
-            render_document(self.config.fim, text, language, Draws(self.seed, self.label, doc_id))
-            for doc_id, language, text in zip(*names, texts, strict=True)
+    def _drawn(self, table: pa.Table, texts: list[bytes]) -> list[list[Rendered]]:
+        """The samples of each document."""
+        columns = (table[name].to_pylist() for name in ("doc_id", "language", "split"))
+        return [
+            self._document(doc_id, language, split, text)
+            for doc_id, language, split, text in zip(*columns, texts, strict=True)
         ]
-        plain = [[Piece("text", text), Piece("END", END_OF_TEXT.encode())] for text in texts]
-        rows = [found.pieces or whole for found, whole in zip(rendered, plain, strict=True)]
+
+    def _document(self, doc_id: str, language: str | None, split: str, text: bytes) -> list[Rendered]:
+        fim: FimConfig = self.config.fim
+        if split == "train":
+            return render_document(fim, text, language, Draws(self.seed, self.label, doc_id))
+        if not fim.held_out:
+            return [Rendered((0, len(text)), [], None)]
+        return render_document(fim, text, language, Draws(0, "held out", doc_id))  # the same in every run
+
+    def _with_holes(self, texts: list[bytes], rendered: list[Rendered]) -> dict[str, pa.Array]:
+        """The other columns, where some samples have a hole; `texts` are those of their documents."""
+        rows = [sample.pieces or plain(text, sample.span) for text, sample in zip(texts, rendered, strict=True)]
         sizes = [sum(len(piece.data) for piece in row if not piece.special) for row in rows]
         return {
-            "whole": pa.array([bool(found.pieces) for found in rendered], pa.bool_()),
+            "whole": pa.array([bool(sample.pieces) for sample in rendered], pa.bool_()),
             "segments": _lists(rows, self._loss(rendered, rows)),
             "num_bytes": pa.array(sizes, pa.int64()),
-            "fim": pa.array([found.record for found in rendered], FIM),
+            "fim": pa.array([sample.record for sample in rendered], FIM),
         }
 
     def _loss(self, rendered: list[Rendered], rows: list[list[Piece]]) -> list[bool]:
@@ -98,10 +122,16 @@ class FileBuilder(Builder):
         learned = ("middle", "END")
         everywhere = self.config.fim.loss == "all"
         return [
-            everywhere or not found.pieces or piece.role in learned
-            for found, row in zip(rendered, rows, strict=True)
+            everywhere or not sample.pieces or piece.role in learned
+            for sample, row in zip(rendered, rows, strict=True)
             for piece in row
         ]
+
+
+def plain(text: bytes, span: Span) -> list[Piece]:
+    """A part of a text; the end of text stands where the text ends."""
+    end = [Piece("END", END_OF_TEXT.encode())] if span[1] == len(text) else []
+    return [Piece("text", text[span[0] : span[1]]), *end]
 
 
 def _grammars() -> dict[str, str]:
