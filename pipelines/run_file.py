@@ -22,6 +22,7 @@ from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
 from loopdata.fim.file_level import FileBuilder
+from loopdata.fim.repo_level import RepoBuilder
 from loopdata.schema import require, source_schema
 from loopdata.sources.files import Files
 from loopdata.sources.git import Git
@@ -31,7 +32,7 @@ from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
 STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
-BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
+BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder, RepoBuilder)}
 
 
 class SeedSection(Strict):

@@ -7,7 +7,7 @@ Limit: documents that have no sample of a builder leave no trace in its shards; 
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -101,15 +101,14 @@ class EncodeSamples:
         tally, unchecked = _Tally(), CHECKED_TEXTS
         with ExitStack() as stack:
             writers: dict[str, ShardWriter] = {}
-            for table in read_tables(attempt.folder, self.documents, sorted({*self.builder.needs, *COUNTED})):
-                for part in chain.recut(table):
+            for part in self._parts(attempt, tally):
+                if unchecked:
+                    texts = [text[:CHECKED_CHARS] for text in part["text"].slice(0, unchecked).to_pylist()]
+                    tokenizer.check(texts)
+                    unchecked -= len(texts)
+                tally.bytes["documents"] += _train_bytes(part, self.builder)
+                for samples in self.builder.render_parts(part):
                     attempt.guard.at(unit=attempt.unit.id)
-                    if unchecked:
-                        texts = [text[:CHECKED_CHARS] for text in part["text"].slice(0, unchecked).to_pylist()]
-                        tokenizer.check(texts)
-                        unchecked -= len(texts)
-                    tally.bytes["documents"] += _train_bytes(part, self.builder)
-                    samples = self.builder.render(part)
                     for split in pc.unique(samples["split"]).to_pylist():
                         chosen = samples.filter(pc.equal(samples["split"], split))
                         if split not in writers:
@@ -124,7 +123,14 @@ class EncodeSamples:
                     attempt.adopt(f"{split}.{label}", written)
         attempt.figures["samples"], attempt.figures["languages"] = tally.splits, tally.languages
         attempt.figures["fim"], attempt.figures["proved"] = tally.fim, tally.proved
-        attempt.figures["bytes"] = dict(tally.bytes)
+        attempt.figures["bytes"], attempt.figures["repo_views"] = dict(tally.bytes), tally.repo_views
+
+    def _parts(self, attempt: Attempt, tally: "_Tally") -> Iterator[pa.Table]:
+        """The documents as the builder needs them: in small batches, or whole repositories."""
+        tables = read_tables(attempt.folder, self.documents, sorted({*self.builder.needs, *COUNTED}))
+        if self.builder.scope == "repo":
+            return chain.whole_repositories(tables, tally.count_view)
+        return (part for table in tables for part in chain.recut(table))
 
     def _check(self, samples: pa.Table, encoded: Encoded, tokenizer: Tokenizer) -> int:
         bounds = encoded.offsets.tolist()
@@ -146,6 +152,10 @@ class _Tally:
         self.fim: dict[str, list[int]] = {}
         self.proved = 0
         self.bytes = Counter[str](documents=0, loss=0)
+        self.repo_views = 0  # parts of repositories that were too large to be rendered as one
+
+    def count_view(self) -> None:
+        self.repo_views += 1
 
     def add(self, split: str, samples: pa.Table, encoded: Encoded) -> None:
         lengths = (encoded.offsets[1:] - encoded.offsets[:-1]).tolist()

@@ -18,10 +18,7 @@ import pyarrow.compute as pc
 
 from loopdata.config import Strict
 from loopdata.fim.config import FimConfig
-from loopdata.fim.draws import Draws
-from loopdata.fim.layouts import Piece
-from loopdata.fim.nodes import Span
-from loopdata.fim.samples import Rendered, check_tokens, render_document
+from loopdata.fim.samples import Rendered, check_tokens, draws_of, learned, plain, render_document, segments
 from loopdata.schema import DOCUMENT, FIM, SAMPLE, SEGMENTS, cast, digest
 from loopdata.special_tokens import END_OF_TEXT
 from loopdata.stage import Builder, Decode
@@ -49,7 +46,7 @@ class FileBuilder(Builder):
     def identity(self) -> dict[str, Any]:
         """All that the samples depend on besides the documents; with `fim`, the grammars too."""
         found = super().identity()
-        return found | {"grammars": _grammars()} if self.config.fim else found
+        return found | {"grammars": grammar_versions()} if self.config.fim else found
 
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of the documents with `use` train, in their order."""
@@ -84,9 +81,9 @@ class FileBuilder(Builder):
     ) -> int:
         """Recover the parts of every sample with a hole from its tokens. StageError where they are not its text."""
         checked = 0
-        for record, segments, ids in zip(samples["fim"], samples["segments"], tokens, strict=True):
+        for record, entries, ids in zip(samples["fim"], samples["segments"], tokens, strict=True):
             if record.is_valid and record["kind"].is_valid:
-                check_tokens(self.config.fim, record.as_py(), segments.as_py(), ids, special, decode)
+                check_tokens(self.config.fim, record.as_py(), entries.as_py(), ids, special, decode)
                 checked += 1
         return checked
 
@@ -99,42 +96,27 @@ class FileBuilder(Builder):
         ]
 
     def _document(self, doc_id: str, language: str | None, split: str, text: bytes) -> list[Rendered]:
-        fim: FimConfig = self.config.fim
-        if split == "train":
-            return render_document(fim, text, language, Draws(self.seed, self.label, doc_id))
-        if not fim.held_out:
+        draws = draws_of(self.config.fim, self.seed, self.label, doc_id, split)
+        if draws is None:
             return [Rendered((0, len(text)), [], None)]
-        return render_document(fim, text, language, Draws(0, "held out", doc_id))  # the same in every run
+        return render_document(self.config.fim, text, language, draws)
 
     def _with_holes(self, texts: list[bytes], rendered: list[Rendered]) -> dict[str, pa.Array]:
         """The other columns, where some samples have a hole; `texts` are those of their documents."""
         rows = [sample.pieces or plain(text, sample.span) for text, sample in zip(texts, rendered, strict=True)]
         sizes = [sum(len(piece.data) for piece in row if not piece.special) for row in rows]
+        loss = [learned(self.config.fim, sample.pieces) or [True] * len(row)
+                for sample, row in zip(rendered, rows, strict=True)]  # fmt: skip
         return {
             "whole": pa.array([bool(sample.pieces) for sample in rendered], pa.bool_()),
-            "segments": _lists(rows, self._loss(rendered, rows)),
+            "segments": segments(rows, list(chain.from_iterable(loss))),
             "num_bytes": pa.array(sizes, pa.int64()),
             "fim": pa.array([sample.record for sample in rendered], FIM),
         }
 
-    def _loss(self, rendered: list[Rendered], rows: list[list[Piece]]) -> list[bool]:
-        """A flag a piece: true everywhere, or of a sample with a hole for the middle and its end only."""
-        learned = ("middle", "END")
-        everywhere = self.config.fim.loss == "all"
-        return [
-            everywhere or not sample.pieces or piece.role in learned
-            for sample, row in zip(rendered, rows, strict=True)
-            for piece in row
-        ]
 
-
-def plain(text: bytes, span: Span) -> list[Piece]:
-    """A part of a text; the end of text stands where the text ends."""
-    end = [Piece("END", END_OF_TEXT.encode())] if span[1] == len(text) else []
-    return [Piece("text", text[span[0] : span[1]]), *end]
-
-
-def _grammars() -> dict[str, str]:
+def grammar_versions() -> dict[str, str]:
+    """What holes of syntax depend on besides the text."""
     modules = {"tree_sitter", *(module for module, _ in GRAMMARS.values())}
     return {name: importlib.metadata.version(name.replace("_", "-")) for name in sorted(modules)}
 
@@ -146,16 +128,6 @@ def _plain(texts: pa.ChunkedArray) -> dict[str, pa.Array]:
         "segments": _segments(texts),
         "num_bytes": pc.binary_length(texts),
     }
-
-
-def _lists(rows: list[list[Piece]], loss: list[bool]) -> pa.ListArray:
-    """The column `segments` of rows of pieces."""
-    pieces = list(chain.from_iterable(rows))
-    texts = pa.array([piece.data for piece in pieces], pa.large_binary()).cast(pa.large_string())
-    special = pa.array([piece.special for piece in pieces], pa.bool_())
-    fields = [texts, special, pa.array(loss, pa.bool_())]
-    offsets = pa.array(np.cumsum([0, *map(len, rows)]), pa.int32())
-    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(fields, fields=list(SEGMENTS.value_type)))
 
 
 def _segments(texts: pa.ChunkedArray) -> pa.ListArray:

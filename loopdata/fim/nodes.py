@@ -10,6 +10,7 @@ nodes of a level, such as a blank line, draws a node around it or none.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from tree_sitter import Node, TreeCursor
 
@@ -37,10 +38,11 @@ def node_on(level: str, tree: Tree, within: Span, draws: Draws, allowed: Allowed
             return found[draws.below(len(found))]
     if wanted not in _levels(tree.language):
         return None
-    every = [span for span in spans(tree).on(wanted) if allowed(*span)]
+    every = [span for span in spans(tree, within).on(wanted) if allowed(*span)]
     return every[draws.below(len(every))] if every else None
 
 
+@cache
 def _levels(language: str) -> set[int]:
     """Levels that the tables of a language name; a body needs no entry of its own."""
     named = set(roles(language, SPANS))

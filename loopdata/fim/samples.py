@@ -9,7 +9,11 @@ prove that the text is whole, not that the hole is well chosen.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from loopdata.errors import StageError
 from loopdata.fim.characters import Text
@@ -19,6 +23,8 @@ from loopdata.fim.draws import Draws
 from loopdata.fim.holes import Hole, draw_hole
 from loopdata.fim.layouts import Mode, Parts, Piece, parts_of, recover, render
 from loopdata.fim.nodes import Span
+from loopdata.schema import SEGMENTS
+from loopdata.special_tokens import END_OF_TEXT
 from loopdata.stage import Decode
 
 NO_HOLE, TOO_LONG, REST = "no_hole", "too_long", "rest"
@@ -91,6 +97,34 @@ def _joined(samples: list[Rendered]) -> list[Rendered]:
     if len(found) == 1:
         return found
     return [_plain(sample.span, REST) if sample.record is None else sample for sample in found]
+
+
+def draws_of(config: FimConfig, seed: int, label: str, doc_id: str, split: str) -> Draws | None:
+    """The random numbers of a document; None where it is held out and shall stay plain."""
+    if split == "train":
+        return Draws(seed, label, doc_id)
+    return Draws(0, "held out", doc_id) if config.held_out else None  # the same in every run
+
+
+def plain(text: bytes, span: Span) -> list[Piece]:
+    """A part of a text; the end of text stands where the text ends."""
+    end = [Piece("END", END_OF_TEXT.encode())] if span[1] == len(text) else []
+    return [Piece("text", text[span[0] : span[1]]), *end]
+
+
+def learned(config: FimConfig, pieces: Sequence[Piece]) -> list[bool]:
+    """Which pieces of a sample with a hole carry loss."""
+    return [config.loss == "all" or piece.role in ("middle", "END") for piece in pieces]
+
+
+def segments(rows: Sequence[Sequence[Piece]], loss: Sequence[bool]) -> pa.ListArray:
+    """The column `segments`; `loss` is a flag a piece of all rows."""
+    pieces = list(chain.from_iterable(rows))
+    texts = pa.array([piece.data for piece in pieces], pa.large_binary()).cast(pa.large_string())
+    special = pa.array([piece.special for piece in pieces], pa.bool_())
+    fields = [texts, special, pa.array(loss, pa.bool_())]
+    offsets = pa.array(np.cumsum([0, *map(len, rows)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(fields, fields=list(SEGMENTS.value_type)))
 
 
 def prove(config: FimConfig, mode: Mode, pieces: list[Piece], text: bytes) -> None:
