@@ -151,7 +151,7 @@ def test_snippets_stand_in_the_order_that_is_asked_for(order: str, wanted: list[
         "one.py": "alpha = beta = gamma\n",
     }
     table = used_as(documents(texts), "context", "one.py", "two.py")
-    [row] = rows(table, fim=ONE_LINE, context={"order": order})
+    [row] = rows(table, fim=ONE_LINE, context={"order": order, "definitions": False})
     assert row["parents"] == [*wanted, "a.py"]
 
 
@@ -188,6 +188,34 @@ def test_whole_files_or_chunks() -> None:
     [chunk] = rows(table, fim=ONE_LINE, context={"unit": "chunks"})
     [small] = rows(table, fim=ONE_LINE, context={"unit": "files", "max_bytes": 200})  # the file does not fit
     assert [row["segments"][4]["text"] for row in (whole, chunk, small)] == [long, "alpha = 1\n", "alpha = 1\n"]
+
+
+def test_definitions_of_names_around_the_hole_come_before_what_shares_more_words() -> None:
+    noise = "".join(f"alpha(beta, gamma, {n})\n" for n in range(8))
+    texts = {"a.py": "alpha(beta, gamma)\nx.find()\n" * 2, "b.py": "class B:\n    def find(self):\n        pass\n",
+             "noise.py": noise}  # fmt: skip
+    table = used_as(documents(texts), "context", "b.py", "noise.py")
+    budget = {"max_bytes": len(noise) + len("noise.py") + 2}
+    assert rows(table, fim=ONE_LINE, context=budget)[0]["parents"] == ["b.py", "a.py"]
+    assert rows(table, fim=ONE_LINE, context=budget | {"definitions": False})[0]["parents"] == ["noise.py", "a.py"]
+
+
+@pytest.mark.parametrize(("definers", "says"), [(3, True), (4, False)])
+def test_a_name_with_many_definitions_says_nothing(definers: int, says: bool) -> None:
+    texts = {f"{n}.py": "def find(): pass\n" for n in range(definers)}
+    texts |= {"a.py": "x.find(alpha, beta)\n()\n" * 2, "noise.py": "alpha, beta\n"}
+    table = used_as(documents(texts), "context", *(path for path in texts if path != "a.py"))
+    [row] = rows(table, fim=ONE_LINE, context={"max_bytes": 30})
+    assert row["parents"] == ["0.py" if says else "noise.py", "a.py"]
+
+
+def test_a_definition_that_begins_late_in_its_chunk_brings_the_next_one() -> None:
+    lines = ["# some words\n"] * 20
+    for place, size in [(2, 10), (8, 20)]:
+        here = [*lines[:place], "def find(x):\n", *lines[place:]]
+        table = used_as(documents({"a.py": "find()\n" * 2, "b.py": "".join(here)}), "context", "b.py")
+        [row] = rows(table, fim=ONE_LINE)
+        assert row["segments"][4]["text"] == "".join(here[:size])
 
 
 COPIED = "def copied(first, second):\n    total = first * second\n    return total - first\n"
