@@ -129,7 +129,7 @@ class Repository:
         sides = text[span[0] : hole[0]], text[hole[1] : span[1]]
         guard = Guard(text[hole[0] : hole[1]])
         ranked = self._within(self._candidates(file, sides, wanted), guard, wanted.max_bytes)
-        whole = [snippet for snippet in _joined(ranked) if not guard.leaks(self.cut(snippet))]
+        whole = [snippet for snippet in _joined(ranked) if not guard.leaks(self._span(snippet))]
         if wanted.order == "random":
             return [snippet for _, snippet in sorted((draws.unit(), snippet) for snippet in whole)]
         if wanted.order == "relevance":
@@ -138,8 +138,11 @@ class Repository:
 
     def cut(self, snippet: Snippet) -> bytes:
         """The text of a snippet."""
+        return self._span(snippet).tobytes()
+
+    def _span(self, snippet: Snippet) -> npt.NDArray[np.uint8]:
         base = self.offsets[snippet.file]
-        return self.data[base + snippet.start : base + snippet.end].tobytes()
+        return self.data[base + snippet.start : base + snippet.end]
 
     def _within(self, candidates: Iterator[Snippet], guard: Guard, max_bytes: int) -> list[Snippet]:
         """Candidates that fit and give nothing away, each byte once."""
@@ -147,7 +150,7 @@ class Repository:
         room = max_bytes
         for snippet in candidates:
             size = snippet.end - snippet.start + len(self.paths[snippet.file].encode()) + ENTRY_BYTES
-            if size <= room and not guard.leaks(self.cut(snippet)):
+            if size <= room and not guard.leaks(self._span(snippet)):
                 taken.append(snippet)
                 room -= size
             if room < max_bytes // FULL:
@@ -190,27 +193,31 @@ class Repository:
 
         A definition that begins in the second half of its chunk goes on in the next.
         """
-        found = []
-        for name in names & self._definers.keys():
-            places = self._definers[name]
-            for file, at in places:
-                if allowed[file]:
-                    offset = int(self.offsets[file]) + at
-                    chunk = int(np.searchsorted(self._chunks.starts, offset, side="right")) - 1
-                    is_late = 2 * offset > int(self._chunks.starts[chunk] + self._chunks.ends[chunk])
-                    found.append((len(places), chunk, is_late))
+        found = [
+            (len(places), chunk, is_late)
+            for places in map(self._definers.__getitem__, names & self._definers.keys())
+            for file, chunk, is_late in places
+            if allowed[file]
+        ]
         return [(chunk, is_late) for _, chunk, is_late in sorted(found)]
 
     @cached_property
-    def _definers(self) -> dict[str, list[tuple[int, int]]]:
-        """Name → files that define it, and at which byte; names that too many define are left out."""
-        found: dict[str, list[tuple[int, int]]] = {}
+    def _definers(self) -> dict[str, list[tuple[int, int, bool]]]:
+        """Name → file, chunk and whether it begins late there, of its definitions; none where they are too many."""
+        names: dict[str, list[tuple[int, int]]] = {}
         for file, said in enumerate(self.graph.files.facts):
+            base = int(self.offsets[file])
             for name, at in said.definitions.items():
-                places = found.setdefault(name, [])
+                places = names.setdefault(name, [])
                 if len(places) <= MAX_DEFINERS:
-                    places.append((file, at))
-        return {name: places for name, places in found.items() if len(places) <= MAX_DEFINERS}
+                    places.append((file, base + at))
+        kept = {name: places for name, places in names.items() if len(places) <= MAX_DEFINERS}
+        starts, ends, files = self._chunks
+        offsets = np.array([offset for places in kept.values() for _, offset in places], np.int64)
+        chunks = np.searchsorted(starts, offsets, side="right") - 1
+        late = 2 * offsets > starts[chunks] + ends[chunks]
+        rows = iter(zip(files[chunks].tolist(), chunks.tolist(), late.tolist(), strict=True))
+        return {name: [next(rows) for _ in places] for name, places in kept.items()}
 
     def _snippets(self, chunk: int, seen: set[int], with_next: bool) -> Iterator[Snippet]:
         """A chunk, and the one behind it where that is wanted, without what was given before."""
