@@ -27,6 +27,7 @@ from loopdata.sources.files import Files
 from loopdata.sources.git import Git
 from loopdata.sources.split import Splitter
 from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
+from pipelines.alarms import AlarmsSection
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
@@ -100,6 +101,7 @@ class _File(Strict):
     mixture: MixtureSection | None = None
     train: dict[str, Any] | None = None
     failures: FailuresSection = FailuresSection()
+    alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
 
 
@@ -119,6 +121,7 @@ class RunFile:
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
     failures: Failures
+    alarms: AlarmsSection
     limits: LimitsSection
 
 
@@ -142,6 +145,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_names([step.label for step in corpus], "corpus")
     _check_columns(corpus, builders)
     _check_sections(file)
+    file.alarms.check_names([step.label for step in corpus], list(file.sources))
     arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
         _repeatable(data, arms),
@@ -156,6 +160,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.mixture,
         arms,
         Failures(file.failures.max_documents, file.failures.max_share),
+        file.alarms,
         file.limits,
     )
 
