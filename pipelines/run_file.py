@@ -13,8 +13,10 @@ import yaml
 from pydantic import Field
 
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
 from loopdata.cleaning.syntax import Syntax
+from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
@@ -31,7 +33,9 @@ from pipelines.alarms import AlarmsSection
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
+STAGES: dict[str, type[Step]] = {
+    kind.name: kind for kind in (Clean, Language, Heuristics, ExactDedup, NearDedup, Syntax, SyntaxHeuristics)
+}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
