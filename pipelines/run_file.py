@@ -14,6 +14,7 @@ from pydantic import Field
 
 from loopdata.cleaning.clean import Clean
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.secrets import Secrets
 from loopdata.cleaning.syntax import Syntax
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
@@ -30,7 +31,7 @@ from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
+STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, Secrets, ExactDedup, NearDedup, Syntax)}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
