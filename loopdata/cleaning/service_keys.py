@@ -16,7 +16,7 @@ from loopdata.cleaning.placeholders import Family, Finding, compiled, is_example
 _SHAPES = rb"""
 adafruit_key              \baio_<a>{4}                   \baio_<a>{28}\b
 age_secret_key            AGE-SECRET-KEY-1              \bAGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}\b
-airtable_token            \bpat<a>{14}\.                \bpat<a>{14}\.<h>{64}\b
+airtable_token            \bpat<a>{14}\.<h>{8}          \bpat<a>{14}\.<h>{64}\b
 alibaba_access_key        \bLTAI<a>                     \bLTAI<a>{12,24}\b
 anthropic_key             \bsk-ant-                     \bsk-ant-(?:[a-z]+\d{2}-)?<w>{32,}
 artifactory_key           \bAKCp<a>                     \bAKCp<a>{69}\b
@@ -35,7 +35,7 @@ cloudflare_key            \bv1\.0-<h>{8}                \bv1\.0-<h>{24}-<h>{146}
 crates_token              \bcio<a>{32}                  \bcio<a>{32}\b
 databricks_token          \bdapi<h>{4}                  \bdapi<h>{32}(?:-\d)?\b
 digitalocean_token        \bdo[opr]_v1_                 \bdo[opr]_v1_<h>{64}\b
-discord_token             \b[MNO]<w>{23,27}\.           \b([MNO]<w>{23,27}\.<w>{6}\.<w>{27,40})
+discord_token             \b[MNO]<w>{23,27}\.<w>{6}\.   \b([MNO]<w>{23,27}\.<w>{6}\.<w>{27,40})
 discord_webhook           /api/webhooks/                discord(?:app)?\.com/api/webhooks/(\d{17,20}/<w>{60,})
 docker_token              \bdckr_[po]at_                \bdckr_[po]at_<w>{27,}
 doppler_token             \bdp\.[a-z]{2,5}\.            \bdp\.(?:ct|pt|sa|scim|st|audit)\.(?:[a-z]+\.)?<a>{40,44}\b
@@ -51,7 +51,7 @@ gcp_refresh_token         \b1//0<a>                     \b1//0<w>{40,}
 github_fine_grained_token \bgithub_pat_                 \bgithub_pat_<a>{22}_<a>{59}\b
 github_token              \bgh[oprsu]_<a>               \bgh[oprsu]_<a>{36,}\b
 gitlab_runner_token       \bGR1348941                   \bGR1348941<w>{20,}
-gitlab_token              \bgl[a-z]{2,7}-<w>            \bgl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|soat)-<w>{20,}
+gitlab_token              \bgl[acdfiops][a-z]{1,4}-<w>{8} \bgl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|soat)-<w>{20,}
 grafana_token             \bgl(?:c_|sa_)<a>             \bgl(?:c_[A-Za-z0-9+/=]{32,}|sa_<a>{32}_<h>{8}\b)
 groq_key                  \bgsk_<a>                     \bgsk_<a>{48,}\b
 heroku_key                \bHRKU-                       \bHRKU-<w>{36,}
