@@ -15,6 +15,7 @@ from pydantic import Field
 from loopdata.cleaning.clean import Clean
 from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.secrets import Secrets
 from loopdata.cleaning.syntax import Syntax
 from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.config import Strict, load_yaml, nearest, parse
@@ -34,7 +35,17 @@ from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
 STAGES: dict[str, type[Step]] = {
-    kind.name: kind for kind in (Clean, Language, Heuristics, ExactDedup, NearDedup, Syntax, SyntaxHeuristics)
+    kind.name: kind
+    for kind in (
+        Clean,
+        Language,
+        Heuristics,
+        Secrets,
+        ExactDedup,
+        NearDedup,
+        Syntax,
+        SyntaxHeuristics,
+    )
 }
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
