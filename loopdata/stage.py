@@ -74,7 +74,7 @@ class Step(ABC):
     version: ClassVar[int] = 1  # raised when the output for the same input changes
     scope: ClassVar[Literal["row", "repo"]] = "row"
     categories: ClassVar[frozenset[str] | None] = None  # None: all; documents of others pass by untouched
-    needs: ClassVar[Mapping[str, pa.DataType]] = {}
+    needs: ClassVar[Mapping[str, pa.DataType | None]] = {}  # None: of whatever type
     adds: ClassVar[Mapping[str, pa.DataType]] = {}
     removes: ClassVar[frozenset[str]] = frozenset()
     Config: ClassVar[type[Strict]] = Strict
@@ -192,6 +192,7 @@ class Source(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     Config: ClassVar[type[Strict]]
+    extra: Mapping[str, pa.DataType] = {}  # columns of its documents besides SOURCE_COLUMNS; null in other sources
 
     def __init__(self, config: Strict, *, label: str) -> None:
         """`label` is the source's name in the run file."""

@@ -61,14 +61,14 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
         Unit(
             "ingest",
             f"{source.label}/{item.name}",
-            Ingest(source, item, UnitSplit(listing.splitter, item.groups), first),
+            Ingest(source, item, UnitSplit(listing.splitter, item.groups), first, file.extra),
             (item.digest,),
             item.num_bytes,
         )
         for source, item in listing.inputs
     ]
     manifests = phases.phase("ingest", units)
-    columns = plan_columns(columns_of(source_schema()), first)
+    columns = plan_columns(columns_of(source_schema(file.extra)), first)
     for step, stages in rest:
         decided = _rounds(step, manifests, phases, file.limits.exchange_mb << 20)
         phase = f"{step.label}.apply"
@@ -103,7 +103,8 @@ def _thinned(file: RunFile, inputs: list[tuple[Source, Input]]) -> list[tuple[So
 def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
     """The splitter with at least one group held out, where the groups are known beforehand."""
     groups = [group for item in inputs for group in item.groups or ()]
-    if all(item.groups is not None for item in inputs) and not file.splitter.can_split(groups):
+    known = all(item.groups is not None for item in inputs)
+    if file.splitter.valid and known and not file.splitter.can_split(groups):
         raise ConfigError(
             f"all documents belong to the repository '{groups[0]}', so that none can be held out",
             "add a source, or cut this one by `repo_per: top_folder`",

@@ -8,7 +8,7 @@ edited, since its spans would no longer fit.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,7 +68,7 @@ class Clean(Stage):
             for doc_id, category, content, parts in zip(*columns, has_parts, strict=True)
         ]
         kept = table.filter(pa.array([text is not None for text in texts], pa.bool_()))
-        kept = _with_text(kept, [text for text in texts if text is not None])
+        kept = with_text(kept, [text for text in texts if text is not None])
         return self._judged(kept, fates)
 
     def _fate(self, doc_id: str, rule: str, value: float | None = None, threshold: float | None = None) -> Fate:
@@ -155,14 +155,14 @@ def _limit(threshold: float | None) -> float:
     return np.nan if threshold is None else float(threshold)
 
 
-def _with_text(table: pa.Table, texts: list[bytes]) -> pa.Table:
-    """`table` with text, its identity and its size, without content."""
+def with_text(table: pa.Table, texts: Sequence[bytes | None]) -> pa.Table:
+    """`table` with text in UTF-8, its identity and its size, without content."""
     # Each text was decoded strictly, so that the bytes need no second check.
     column = pa.array(texts, pa.large_binary()).view(pa.large_string())
     new = {
         "text": column,
-        "text_id": pa.array([schema.digest(text) for text in texts], pa.string()),
-        "num_bytes": pa.array([len(text) for text in texts], pa.int64()),
+        "text_id": pa.array([None if text is None else schema.digest(text) for text in texts], pa.string()),
+        "num_bytes": pa.array([len(text or b"") for text in texts], pa.int64()),
     }
     columns = {name: table[name] for name in table.column_names if name != "content"} | new
     order = schema.document_schema({name: values.type for name, values in columns.items()}).names

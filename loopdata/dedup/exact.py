@@ -6,18 +6,17 @@ repository that keeps other documents may stay as context, so that repositories 
 travel, some 150 bytes a document. Limit: texts are the same when the first 128 bits of their SHA-256 are.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
 
 from loopdata import schema
-from loopdata.config import Strict
 from loopdata.dedup import rank
-from loopdata.dedup.verdicts import InsideKeptRepo, Verdict, settle
-from loopdata.stage import CorpusStage, Fate, Outcome, Round
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.stage import Fate, Round
 
 COPY, HELD_OUT_COPY = "exact_copy", "copy_of_held_out"
 
@@ -45,35 +44,18 @@ VERDICTS = pa.schema(
 EXACT = Round("exact", emits=EMITS, gives=VERDICTS)
 
 
-class ExactConfig(Strict):
-    """`priority`: columns by which the survivor is chosen, the lowest first, `-column` for the highest first; beside
-    the columns of documents there are `path_depth` and `path_length`. The last word is always that of `doc_id`."""
-
-    priority: list[str] = Field(default_factory=lambda: ["path_depth", "path_length", "doc_id"])
-    inside_kept_repo: InsideKeptRepo = "context"
-
-    @field_validator("priority")
-    @classmethod
-    def _sound(cls, priority: list[str]) -> list[str]:
-        rank.check(priority)
-        return priority
+class ExactConfig(DedupConfig):
+    """Nothing of its own."""
 
 
-class ExactDedup(CorpusStage):
+class ExactDedup(Dedup):
     """Keeps one of equal texts."""
 
     name = "exact_dedup"
-    scope = "repo"
+    stays = COPY
     Config = ExactConfig
-    needs: ClassVar[dict[str, pa.DataType]] = {
-        name: schema.DOCUMENT[name] for name in ("doc_id", "text_id", "split", "use", "repo", "path")
-    }
+    needs: ClassVar[Mapping[str, pa.DataType | None]] = {**Dedup.needs, "text_id": schema.DOCUMENT["text_id"]}
     rounds = (EXACT,)
-
-    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
-        super().__init__(config, label=label, seed=seed)
-        ranked = {name: schema.DOCUMENT[name] for name in rank.columns(self.config.priority)}
-        self.needs = {**type(self).needs, **ranked}  # type: ignore[misc]
 
     def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
         """One row a document that has a text."""
@@ -118,11 +100,7 @@ class ExactDedup(CorpusStage):
         is_survivor[first] = True
         return verdicts.filter(pa.array(~is_survivor)).sort_by([("unit", "ascending"), ("doc_id", "ascending")])
 
-    def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
-        """Drop copies, or keep them as context where their repository keeps another document."""
-        return settle(table, verdicts, COPY, self.config.inside_kept_repo, self._fate)
-
-    def _fate(self, verdict: Verdict, fate: str) -> Fate:
+    def fate(self, verdict: Verdict, fate: str) -> Fate:
         where = f"repo={verdict['ref_repo']}" if verdict["ref_repo"] is not None else None
         return Fate(
             verdict["doc_id"],

@@ -8,6 +8,7 @@ held-out documents leave the training split by a rule of their own. Limit: a clu
 in parts of that size, each with survivors of its own; clusters are connected in one process.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,8 +21,8 @@ from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
 from loopdata.dedup.grams import gram_sets
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
-from loopdata.dedup.verdicts import InsideKeptRepo, Verdict, settle
-from loopdata.stage import CorpusStage, Fate, Outcome, Round
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.stage import Fate, Round
 
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
 DOCUMENT_WEIGHT = 32  # what a document weighs in a cluster beside its grams, in grams (8 bytes)
@@ -55,25 +56,17 @@ VERDICTS = pa.schema(
 )
 
 
-class NearConfig(Strict):
+class NearConfig(DedupConfig):
     """`threshold`: Jaccard similarity of word grams from which a document is a copy. `detection`: share of pairs at the
-    threshold that bands must find; null: as datasketch chooses. `priority`: as in exact_dedup. `partitions`: parts of
+    threshold that bands must find; null: as datasketch chooses. `partitions`: parts of
     the exchange, a power of two; more of them for more documents."""
 
     threshold: float = Field(default=0.7, gt=0, le=1)
     detection: float | None = Field(default=0.98, gt=0, lt=1)
     permutations: int = Field(default=112, ge=1, le=4096)
     words: int = Field(default=5, ge=1, le=64)
-    priority: list[str] = Field(default_factory=lambda: ["path_depth", "path_length", "doc_id"])
-    inside_kept_repo: InsideKeptRepo = "context"
     partitions: int = Field(default=16, ge=1, le=65_536)
     max_cluster_mb: int = Field(default=256, ge=1)
-
-    @field_validator("priority")
-    @classmethod
-    def _sound(cls, priority: list[str]) -> list[str]:
-        rank.check(priority)
-        return priority
 
     @field_validator("partitions")
     @classmethod
@@ -83,15 +76,13 @@ class NearConfig(Strict):
         return partitions
 
 
-class NearDedup(CorpusStage):
+class NearDedup(Dedup):
     """Keeps one of nearly equal texts."""
 
     name = "near_dedup"
-    scope = "repo"
+    stays = COPY
     Config = NearConfig
-    needs: ClassVar[dict[str, pa.DataType]] = {
-        name: schema.DOCUMENT[name] for name in ("doc_id", "text", "split", "use", "repo", "path")
-    }
+    needs: ClassVar[Mapping[str, pa.DataType | None]] = {**Dedup.needs, "text": schema.DOCUMENT["text"]}
     rounds = (
         Round("bands", BAND, EDGE),
         Round("clusters", KEYED_EDGE, MEMBER, over="rows", partitions=1),
@@ -102,8 +93,6 @@ class NearDedup(CorpusStage):
         super().__init__(config, label=label, seed=seed)
         chosen = bands.choose(self.config.threshold, self.config.permutations, self.config.detection)
         self.rule = Rule(self.config.threshold, self.config.permutations, chosen)
-        ranked = {name: schema.DOCUMENT[name] for name in rank.columns(self.config.priority)}
-        self.needs = {**type(self).needs, **ranked}  # type: ignore[misc]
         parts = self.config.partitions
         self.rounds = (  # type: ignore[misc]
             Round("bands", BAND, EDGE, partitions=parts),
@@ -129,10 +118,6 @@ class NearDedup(CorpusStage):
         if step.name == "clusters":
             return self._members(table)
         return self._verdicts(table)
-
-    def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
-        """Drop near copies, or keep them as context where their repository keeps another document."""
-        return settle(table, verdicts, COPY, self.config.inside_kept_repo, self._fate)
 
     def _bands(self, table: pa.Table) -> pa.Table:
         signatures, grams = minhash.sign(table["text"].combine_chunks(), self.config.permutations, self.config.words)
@@ -193,7 +178,7 @@ class NearDedup(CorpusStage):
             schema=VERDICTS,
         )
 
-    def _fate(self, verdict: Verdict, fate: str) -> Fate:
+    def fate(self, verdict: Verdict, fate: str) -> Fate:
         details = f"estimated={verdict['estimated']:.3f}"
         if verdict["ref_repo"] is not None:
             details += f" repo={verdict['ref_repo']}"

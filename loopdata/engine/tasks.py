@@ -6,7 +6,7 @@ rows that one unit emits, those that one reduce gives, and the verdicts of one u
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -45,13 +45,16 @@ class Ingest:
     item: Input
     splits: Splits
     stages: tuple[Stage, ...]
+    extra: Columns = field(default_factory=dict)  # columns besides those of every source; of all sources of the run
 
     def identity(self) -> Mapping[str, Any]:
         stages = [stage.identity() for stage in self.stages]
-        return {"source": self.source.identity(), "split": self.splits.identity(), "stages": stages}
+        identity = {"source": self.source.identity(), "split": self.splits.identity(), "stages": stages}
+        return identity | ({"extra": {name: str(kind) for name, kind in self.extra.items()}} if self.extra else {})
 
     def run(self, attempt: Attempt) -> None:
-        columns = columns_of(source_schema())
+        given = source_schema(self.extra)
+        columns = columns_of(given)
         after = chain.plan_columns(columns, self.stages)
         with (
             attempt.table("documents", document_schema(after)) as documents,
@@ -65,7 +68,7 @@ class Ingest:
                     attempt.guard.at(unit=attempt.unit.id)
                     locations.write(batch.locations)
                     fates.write(chain.fate_table(batch.fates))
-                    table = cast(self.splits.assign(batch.documents), source_schema())
+                    table = cast(self.splits.assign(batch.documents), given)
                     count.entered += batch.locations.num_rows
                     count.entered_bytes += chain.size(batch.locations)
                     chain.settle(count, table, batch.fates, born=0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loopdata.config import parse
 from loopdata.dedup import rank
 from loopdata.dedup.exact import EMITS, EXACT, VERDICTS, ExactConfig, ExactDedup
+from loopdata.engine.chain import plan_columns
 from loopdata.errors import ConfigError
 from loopdata.schema import digest
 from loopdata.stage import Fate
@@ -161,6 +162,15 @@ def test_a_column_that_is_not_there_is_named() -> None:
 def test_the_columns_of_the_priority_are_needed() -> None:
     stage = ExactDedup(ExactConfig(priority=["-date", "path_depth"]))
     assert stage.needs["date"] == pa.timestamp("us", tz="UTC") and "path_depth" not in stage.needs
+
+
+def test_a_column_of_another_stage_is_needed_of_whatever_type() -> None:
+    stage = ExactDedup(ExactConfig(priority=["-stars"]))
+    columns = {name: kind or pa.float64() for name, kind in stage.needs.items()}
+    assert plan_columns(columns, [stage]) == columns
+    del columns["stars"]
+    with pytest.raises(ConfigError, match="needs the column 'stars', which nothing before it provides"):
+        plan_columns(columns, [stage])
 
 
 VALUES = {
