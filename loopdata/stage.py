@@ -141,6 +141,11 @@ class CorpusStage(Step):
 
     rounds: ClassVar[tuple[Round, ...]]
 
+    def before(self) -> tuple[Stage, ...]:
+        """Stages that run directly before it, at the end of its documents' last phase: they add columns for its maps
+        while what was parsed for a batch is still remembered. It removes those columns."""
+        return ()
+
     @abstractmethod
     def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
         """Rows of `step.emits` for a batch of documents, or for a table of rows that the round before gave.

@@ -144,7 +144,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         raise ConfigError("the run file names no sources", "add one under `sources:`")
     sources = tuple(_source(name, entry) for name, entry in sorted(file.sources.items()))
     extra = _extra_columns(sources)
-    corpus = tuple(_step(entry, seed.data) for entry in file.corpus)
+    corpus = tuple(step for entry in file.corpus for step in _steps(entry, seed.data))
     builders = tuple(_builder(name, entry, seed.data) for name, entry in file.samples.items())
     _check_names([step.label for step in corpus], "corpus")
     _check_columns(extra, corpus, builders)
@@ -203,7 +203,8 @@ def _source(name: str, entry: dict[str, Any]) -> Source:
     return source
 
 
-def _step(entry: dict[str, Any], seed: int) -> Step:
+def _steps(entry: dict[str, Any], seed: int) -> tuple[Step, ...]:
+    """The stage of an entry, behind those that it wants directly before it."""
     names = [key for key in entry if key != "as"]
     if len(names) != 1:
         raise ConfigError(f"corpus: an entry must name one stage, found {entry!r}", "as in `- clean: {}`")
@@ -211,7 +212,7 @@ def _step(entry: dict[str, Any], seed: int) -> Step:
     kind = _pick(STAGES, name, "stage", "corpus")
     label = str(entry.get("as") or name)
     step: Step = kind(parse(kind.Config, entry[name], f"corpus.{label}"), label=label, seed=seed)
-    return step
+    return (*step.before(), step) if isinstance(step, CorpusStage) else (step,)
 
 
 def _builder(name: str, entry: dict[str, Any], seed: int) -> Builder:

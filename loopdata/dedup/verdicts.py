@@ -40,7 +40,7 @@ class Dedup(CorpusStage):
 
     scope = "repo"
     Config = DedupConfig
-    stays: ClassVar[str]  # the rule under which a document may stay as context
+    stays: str  # the rule under which a document may stay as context
     needs: ClassVar[Mapping[str, pa.DataType | None]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "split", "use", "repo", "path")
     }
@@ -67,6 +67,7 @@ class Dedup(CorpusStage):
             if verdict is not None and not (keep[-1] and use[place] == "context"):
                 fates.append(self.fate(verdict, "context" if keep[-1] else "dropped"))
                 use[place] = "context"
+        table = table.drop_columns(sorted(self.removes))
         if not fates:
             return Outcome(table)
         column = pa.array(use, schema.DOCUMENT["use"])

@@ -10,7 +10,7 @@ from loopdata.engine.exchange import partition_of, sort_rows
 from loopdata.schema import DOCUMENT, cast, document_schema, table_of
 from loopdata.stage import CorpusStage, Fate, Round
 
-COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "num_bytes")
+COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "language", "num_bytes")
 SCHEMA = document_schema({name: DOCUMENT[name] for name in COLUMNS})
 
 
@@ -25,6 +25,8 @@ def drive(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Fate]]:
     """Kept documents and fates by doc_id."""
     tables = {name: table_of(rows, SCHEMA) for name, rows in units.items()}
+    for step in stage.before():
+        tables = {name: step.apply(table).kept for name, table in tables.items()}
     given: list[pa.Table] = []
     for turn in stage.rounds:
         rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
