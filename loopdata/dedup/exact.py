@@ -8,6 +8,7 @@ repositories remain complete. Only ids and ranks travel, some 150 bytes a docume
 first 128 bits of their SHA-256, or of that of their tokens, are.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -74,7 +75,7 @@ class ExactDedup(Dedup):
         """By tokens, the stage that finds them."""
         return (TokenIds(label=f"{self.label}.ids"),) if self.config.by == "tokens" else ()
 
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         """One row a document that has a text."""
         table = table.filter(table[self.id].is_valid())
         ids = table[self.id].to_pylist()

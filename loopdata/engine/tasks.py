@@ -142,12 +142,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class Map:
-    """The map of one round: over the documents of a unit with what was given for it, or over rows."""
+    """The map of one round: over the documents of a unit with what rounds before gave for it, or over `rows`."""
 
     step: CorpusStage
     round: Round
     documents: Output | None
-    given: tuple[Part, ...]
+    rows: tuple[Part, ...]
+    given: Mapping[str, tuple[Part, ...]]
     unit: str
 
     def identity(self) -> Mapping[str, Any]:
@@ -161,14 +162,14 @@ class Map:
         attempt.figures["rows"] = table.num_rows
 
     def _of_rows(self, attempt: Attempt) -> Iterator[pa.Table]:
-        for item in self.given:
+        for item in self.rows:
             for table in read_part(attempt.folder, item):
-                yield self._checked(self.step.map(self.round, table, None))
+                yield self._checked(self.step.map(self.round, table, {}))
 
     def _of_documents(self, attempt: Attempt, documents: Output) -> Iterator[pa.Table]:
         """Rows of the documents that the map can bear; those that it cannot are in the output `failures`."""
-        earlier = self.step.rounds[self.step.rounds.index(self.round) - 1].gives if self.given else None
-        given = _gather(attempt, self.given, earlier) if earlier is not None else None
+        gives = {turn.name: turn.gives for turn in self.step.rounds}
+        given = {name: _gather(attempt, parts, gives[name]) for name, parts in self.given.items()}
 
         def emit(table: pa.Table) -> Outcome:
             return Outcome(self._checked(self.step.map(self.round, table, given)))
