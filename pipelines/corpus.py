@@ -15,7 +15,7 @@ import pyarrow as pa
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Phases
 from loopdata.engine.exchange import Part, part, whole
-from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
+from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of, given_to
 from loopdata.engine.unit import Manifest, Output, Unit
 from loopdata.errors import ConfigError
 from loopdata.schema import source_schema
@@ -125,7 +125,10 @@ def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_by
         if turn.over == "documents":
             for outputs, found in zip(failures, mapped, strict=True):
                 outputs.append(found.output("failures"))
-    return [(_parts(given, found.unit), tuple(outputs)) for found, outputs in zip(manifests, failures, strict=True)]
+    return [
+        (_parts(given, given_to(step.rounds[-1], found.unit)), tuple(outputs))
+        for found, outputs in zip(manifests, failures, strict=True)
+    ]
 
 
 def _maps(step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: list[Manifest]) -> list[Unit]:
@@ -138,7 +141,7 @@ def _maps(step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest],
         return units
     for found in manifests:
         documents = found.output("documents")
-        parts = _parts(given, found.unit)
+        parts = _parts(given, given_to(step.rounds[step.rounds.index(turn) - 1], found.unit)) if given else ()
         reads = (documents.sha256, *(item.digest for item in parts))
         units.append(Unit(phase, found.name, Map(step, turn, documents, parts, found.unit), reads, found.num_bytes))
     return units

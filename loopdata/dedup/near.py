@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 from loopdata import schema
 from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
-from loopdata.dedup.grams import gram_sets
+from loopdata.dedup.grams import Hashes, gram_sets
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
 from loopdata.dedup.verdicts import InsideKeptRepo, Verdict, settle
 from loopdata.stage import CorpusStage, Fate, Outcome, Round
@@ -26,11 +26,11 @@ from loopdata.stage import CorpusStage, Fate, Outcome, Round
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
 DOCUMENT_WEIGHT = 32  # what a document weighs in a cluster beside its grams, in grams (8 bytes)
 
-BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.string())])
+BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.uint64())])
 # `place` is the unit: under this name the rows are not cut by it, since the next round goes over rows.
-EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.string())])
+EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.uint64())])
 KEYED_EDGE = pa.schema([("key", pa.uint64()), *EDGE])
-MEMBER = pa.schema([("unit", pa.string()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
+MEMBER = pa.schema([("unit", pa.uint64()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
 CANDIDATE = pa.schema(
     [
         ("key", pa.uint64()),  # the cluster
@@ -39,12 +39,12 @@ CANDIDATE = pa.schema(
         ("doc_id", pa.string()),
         ("repo", pa.string()),
         ("grams", pa.large_binary()),  # the sorted set as uint64
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
     ]
 )
 VERDICTS = pa.schema(
     [
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
         ("doc_id", pa.string()),
         ("rule", pa.string()),
         ("ref", pa.string()),  # doc_id of the survivor
@@ -141,7 +141,7 @@ class NearDedup(CorpusStage):
         keys = minhash.band_hashes(signatures[some], count, rows)
         doc = clusters.numbers(table["doc_id"].to_pylist())[some]
         columns = [keys.reshape(-1), np.repeat(doc, count), np.repeat(grams[some], count)]
-        return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.string())], schema=BAND)
+        return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.uint64())], schema=BAND)
 
     def _members(self, table: pa.Table) -> pa.Table:
         doc = table["doc"].to_numpy()
@@ -157,7 +157,6 @@ class NearDedup(CorpusStage):
             pa.array(clusters.numbers(table["doc_id"].to_pylist())), value_set=given["doc"].combine_chunks()
         )
         table, order = table.filter(order.is_valid()), order.drop_null()
-        sets = gram_sets(table["text"].combine_chunks(), self.config.words)
         return pa.table(
             [
                 given["cluster"].take(order),
@@ -165,8 +164,8 @@ class NearDedup(CorpusStage):
                 rank.ranks(table, self.config.priority, self.label),
                 table["doc_id"],
                 table["repo"],
-                pa.array([grams.tobytes() for grams in sets], pa.large_binary()),
-                pa.nulls(table.num_rows, pa.string()),
+                _as_column(gram_sets(table["text"].combine_chunks(), self.config.words)),
+                pa.nulls(table.num_rows, pa.uint64()),
             ],
             schema=CANDIDATE,
         )
@@ -229,6 +228,13 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     survivor = np.where(alone & ~is_leader, leader, survivor)
     exact, estimated = (np.where(alone, 1.0, values[place]) for values in (found.exact, found.estimated))
     return Choice(survivor, exact, estimated)
+
+
+def _as_column(sets: list[Hashes]) -> pa.Array:
+    """Sets as a binary column."""
+    offsets = np.append(0, np.cumsum([8 * len(grams) for grams in sets])).astype(np.int64)
+    values = np.concatenate([np.zeros(0, np.uint64), *sets])
+    return pa.Array.from_buffers(pa.large_binary(), len(sets), [None, pa.py_buffer(offsets), pa.py_buffer(values)])
 
 
 def _sets(column: pa.Array) -> tuple[Any, Any]:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopdata.engine.exchange import partition_of, sort_rows
-from loopdata.schema import DOCUMENT, cast, document_schema, table_of
+from loopdata.engine.tasks import unit_value
+from loopdata.schema import DOCUMENT, cast, digest, document_schema, table_of
 from loopdata.stage import CorpusStage, Fate, Round
 
 COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "num_bytes")
@@ -48,7 +49,7 @@ def _mapped(stage: CorpusStage, turn: Round, table: pa.Table, given: list[pa.Tab
     before = stage.rounds[stage.rounds.index(turn) - 1]
     rows = stage.map(turn, table, _of_unit(given, unit, before) if turn is not stage.rounds[0] else None)
     place = rows.column_names.index("unit")
-    return rows.set_column(place, "unit", pa.array([unit] * rows.num_rows, pa.string()))
+    return rows.set_column(place, "unit", pa.repeat(_value(turn.emits, unit), rows.num_rows))
 
 
 def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
@@ -59,4 +60,8 @@ def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
 
 def _of_unit(given: list[pa.Table], unit: str, turn: Round) -> pa.Table:
     found = pa.concat_tables([turn.gives.empty_table(), *given])
-    return found.filter(pc.equal(found["unit"], unit))
+    return found.filter(pc.equal(found["unit"], _value(turn.gives, unit)))
+
+
+def _value(schema: pa.Schema, unit: str) -> pa.Scalar:
+    return unit_value(schema.field("unit").type, digest(unit))
