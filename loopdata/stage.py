@@ -122,7 +122,7 @@ class Round:
     """One map → exchange → reduce of a CorpusStage.
 
     emits       rows that travel; must hold `key` (uint64): rows with an equal key meet in one reduce. A row of a
-                document carries `unit`, which the engine fills in, if the schema names it.
+                document carries `unit`, which the engine fills in, if the schema names it: as uint64 in eight bytes.
     gives       rows that reduce returns. Where a later round over documents, or `apply`, shall see them, it must hold
                 `unit`: by it the rows come back to the unit that their document lies in.
     over        documents: map sees the documents of a unit; rows: map sees what the round before gave.

@@ -150,17 +150,19 @@ class _Drive:
         held: list[pa.Table] = []
         rows = held_bytes = 0
         cut = False  # whether `held` begins with the rest of a repository that was cut
-        for part in (part for table in tables for part in by_repository(table)):
-            repo = _repository(part)
-            ends = bool(held) and (repo is None or _repository(held[-1]) != repo)
-            full = rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES
-            if (ends and full) or (not ends and held_bytes > MAX_REPO_BYTES):
-                self._count_view(cut or not ends)
-                yield pa.concat_tables(held)
-                held, rows, held_bytes, cut = [], 0, 0, not ends
-            held.append(part)
-            rows, held_bytes = rows + part.num_rows, held_bytes + size(part)
-        if held:
+        last: object = None
+        for table in tables:
+            start = 0
+            for at, stop, repo, num_bytes in repositories(table):
+                ends = rows > 0 and (repo is None or repo != last)
+                full = rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES
+                if (ends and full) or (not ends and held_bytes > MAX_REPO_BYTES):
+                    self._count_view(cut or not ends)
+                    yield pa.concat_tables([*held, table.slice(start, at - start)])
+                    held, rows, held_bytes, cut, start = [], 0, 0, not ends, at
+                rows, held_bytes, last = rows + stop - at, held_bytes + num_bytes, repo
+            held.append(table.slice(start))
+        if rows:
             self._count_view(cut)
             yield pa.concat_tables(held)
 
@@ -175,16 +177,16 @@ def _concat(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
-def _repository(table: pa.Table) -> object:
-    return table["repo"][0].as_py()
+def repositories(table: pa.Table) -> Iterator[tuple[int, int, object, int]]:
+    """Consecutive rows of equal `repo`: where they begin and end, the repository, their bytes.
 
-
-def by_repository(table: pa.Table) -> list[pa.Table]:
-    """Consecutive rows of equal `repo`; a document without one stands alone."""
+    A document without a repository stands alone.
+    """
     repos = table["repo"].to_pylist()
     starts = [row for row in range(len(repos)) if row == 0 or repos[row] is None or repos[row] != repos[row - 1]]
-    stops = [*starts[1:], len(repos)] if starts else []
-    return [table.slice(start, stop - start) for start, stop in zip(starts, stops, strict=True)]
+    before = np.append(0, np.cumsum(pc.fill_null(table["num_bytes"], 0).to_numpy())).tolist()
+    for start, stop in zip(starts, [*starts[1:], len(repos)], strict=True) if starts else ():
+        yield start, stop, repos[start], before[stop] - before[start]
 
 
 def size(table: pa.Table) -> int:
