@@ -15,8 +15,11 @@ from pydantic import Field
 
 from loopdata.cleaning.as_text import AsText
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.secrets import Secrets
 from loopdata.cleaning.syntax import Syntax
+from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
@@ -30,10 +33,24 @@ from loopdata.sources.git import Git
 from loopdata.sources.split import Splitter
 from loopdata.sources.tables import Table
 from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
+from pipelines.alarms import AlarmsSection
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git, Table)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (AsText, Clean, Language, ExactDedup, NearDedup, Syntax)}
+STAGES: dict[str, type[Step]] = {
+    kind.name: kind
+    for kind in (
+        AsText,
+        Clean,
+        Language,
+        Heuristics,
+        Secrets,
+        ExactDedup,
+        NearDedup,
+        Syntax,
+        SyntaxHeuristics,
+    )
+}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
@@ -104,6 +121,7 @@ class _File(Strict):
     mixture: MixtureSection | None = None
     train: dict[str, Any] | None = None
     failures: FailuresSection = FailuresSection()
+    alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
 
 
@@ -124,6 +142,7 @@ class RunFile:
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
     failures: Failures
+    alarms: AlarmsSection
     limits: LimitsSection
 
 
@@ -149,6 +168,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_names([step.label for step in corpus], "corpus")
     _check_columns(extra, corpus, builders)
     _check_sections(file)
+    file.alarms.check_names([step.label for step in corpus], list(file.sources))
     arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
         _repeatable(data, arms),
@@ -164,6 +184,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.mixture,
         arms,
         Failures(file.failures.max_documents, file.failures.max_share),
+        file.alarms,
         file.limits,
     )
 
