@@ -70,18 +70,18 @@ LOCATION = pa.schema(
 
 SEGMENTS = pa.list_(pa.struct([("text", pa.large_string()), ("special", pa.bool_()), ("loss", pa.bool_())]))
 
-# What is known of a sample of a document that was drawn for fill-in-the-middle; offsets are bytes of the parent's text.
-# Nothing where none was drawn.
+# What is known of a sample of a document of which a part was drawn for fill-in-the-middle; offsets are bytes of the
+# parent's text. Nothing where none was drawn.
 FIM = pa.struct(
     [
-        ("kind", pa.string()),  # of the hole; null where the document stayed plain
+        ("kind", pa.string()),  # of the hole; null where the sample is plain
         ("mode", pa.string()),  # psm or spm
         ("start", pa.int64()),  # what the sample holds of the text, and where its middle lies
         ("middle_start", pa.int64()),
         ("middle_end", pa.int64()),
         ("end", pa.int64()),
         ("missed", pa.list_(pa.string())),  # kinds that were drawn before, and that the text does not have
-        ("left", pa.string()),  # why it stayed plain: no_hole, too_long
+        ("left", pa.string()),  # why it is plain: no_hole, too_long, or the rest of a document
     ]
 )
 

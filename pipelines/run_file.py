@@ -27,6 +27,7 @@ from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
 from loopdata.fim.file_level import FileBuilder
+from loopdata.fim.repo_level import RepoBuilder
 from loopdata.schema import require, source_schema
 from loopdata.sources.files import Files
 from loopdata.sources.git import Git
@@ -51,7 +52,7 @@ STAGES: dict[str, type[Step]] = {
         SyntaxHeuristics,
     )
 }
-BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
+BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder, RepoBuilder)}
 
 
 class SeedSection(Strict):
