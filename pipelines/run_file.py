@@ -14,6 +14,7 @@ from pydantic import Field
 
 from loopdata.cleaning.clean import Clean
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.licence import Licence
 from loopdata.cleaning.syntax import Syntax
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
@@ -30,7 +31,7 @@ from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
+STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, Licence, ExactDedup, NearDedup, Syntax)}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
@@ -140,6 +141,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     corpus = tuple(_step(entry, seed.data) for entry in file.corpus)
     builders = tuple(_builder(name, entry, seed.data) for name, entry in file.samples.items())
     _check_names([step.label for step in corpus], "corpus")
+    _check_order(corpus)
     _check_columns(corpus, builders)
     _check_sections(file)
     arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
@@ -219,6 +221,18 @@ def _check_names(labels: list[str], where: str) -> None:
     twice = sorted({label for label in labels if labels.count(label) > 1} | ({"read"} & set(labels)))
     if twice:
         raise ConfigError(f"{where}: the name '{twice[0]}' is taken already", "name one of them by `as:`")
+
+
+def _check_order(corpus: tuple[Step, ...]) -> None:
+    """A stage that chooses among documents would take licence files away from `licence`, unseen."""
+    names = [step.name for step in corpus]
+    for step in corpus[: names.index(Licence.name)] if Licence.name in names else ():
+        chooses = isinstance(step, Language) and (step.config.keep is not None or step.config.drop is not None)
+        if chooses or not isinstance(step, Clean | Language):
+            raise ConfigError(
+                f"corpus: '{step.label}' may drop files that 'licence' reads, and comes before it",
+                "put `licence` right behind `clean`",
+            )
 
 
 def _check_columns(corpus: tuple[Step, ...], builders: tuple[Builder, ...]) -> None:

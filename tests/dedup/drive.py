@@ -10,7 +10,7 @@ from loopdata.engine.exchange import partition_of, sort_rows
 from loopdata.schema import DOCUMENT, cast, document_schema, table_of
 from loopdata.stage import CorpusStage, Fate, Round
 
-COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "num_bytes")
+COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "source", "repo", "path", "num_bytes")
 SCHEMA = document_schema({name: DOCUMENT[name] for name in COLUMNS})
 
 
