@@ -28,6 +28,7 @@ from loopdata.sources.files import Files
 from loopdata.sources.git import Git
 from loopdata.sources.split import Splitter
 from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
+from pipelines.alarms import AlarmsSection
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
@@ -101,6 +102,7 @@ class _File(Strict):
     mixture: MixtureSection | None = None
     train: dict[str, Any] | None = None
     failures: FailuresSection = FailuresSection()
+    alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
 
 
@@ -120,6 +122,7 @@ class RunFile:
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
     failures: Failures
+    alarms: AlarmsSection
     limits: LimitsSection
 
 
@@ -144,6 +147,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_order(corpus)
     _check_columns(corpus, builders)
     _check_sections(file)
+    file.alarms.check_names([step.label for step in corpus], list(file.sources))
     arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
         _repeatable(data, arms),
@@ -158,6 +162,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.mixture,
         arms,
         Failures(file.failures.max_documents, file.failures.max_share),
+        file.alarms,
         file.limits,
     )
 

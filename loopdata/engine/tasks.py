@@ -69,6 +69,7 @@ class Ingest:
                     count.entered += batch.locations.num_rows
                     count.entered_bytes += chain.size(batch.locations)
                     chain.settle(count, table, batch.fates, born=0)
+                    chain.divide(count, batch.locations, batch.fates)
                     yield from chain.recut(table)
 
             _keep(attempt, documents, chain.Chain(self.stages, columns, attempt, fates).flow(batches()))
