@@ -3,8 +3,8 @@
 Enters: documents with `content`. Leaves: documents with `text` in UTF-8 with `\\n` line ends and without control
 characters, and its `text_id`. The rules for line lengths and letters are those of The Stack v2 (StarCoder2) and hold
 for the category `code` only; files that the name says are HTML, JSON, Markdown, Roff, SMT, TeX, Text or XML, licences
-and package metadata may have lines up to 100,000. Lengths are in characters, never in bytes. Limit: a document with `parts` is decoded but not
-edited, since its spans would no longer fit.
+and package metadata may have lines up to 100,000. Lengths are in characters, never in bytes. Limit: a document with
+`parts` is decoded but not edited, since its spans would no longer fit.
 """
 
 import re

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from loopdata import schema
-from loopdata.cleaning.licences.decision import EVIDENCE, Decision, Evidence, agree, decide, evidence_of, kept
+from loopdata.cleaning.licences.decision import Decision, Evidence, agree, decide, evidence_of, kept
 from loopdata.cleaning.licences.headers import HEAD_CHARACTERS, header_of
 from loopdata.cleaning.licences.names import BSD, Class, class_of
 from loopdata.cleaning.licences.places import folders_above, place_of
@@ -52,7 +52,7 @@ DECISIONS = pa.schema(
     ]
 )
 FOLDERS = Round("folders", emits=EMITS, gives=DECISIONS)
-ADDS = {"licence": schema.DOCUMENT["licence"], "licence_class": pa.string(), "licence_evidence": EVIDENCE}
+ADDS = {"licence": schema.DOCUMENT["licence"], "licence_class": pa.string(), "licence_evidence": schema.EVIDENCE}
 
 
 class LicenceConfig(Strict):

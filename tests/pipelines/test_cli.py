@@ -24,7 +24,7 @@ from pipelines.summary import print_summary
 from tests.pipelines.command import ROOT, call, end, start, write_run_file
 from tests.pipelines.corpus_case import complete, git, outputs, run_data, write_files
 
-COMMANDS = ["run", "plan", "status", "explain", "inspect", "train"]
+COMMANDS = ["run", "plan", "status", "explain", "attribution", "inspect", "train"]
 Capsys = pytest.CaptureFixture[str]
 
 
@@ -80,7 +80,7 @@ def test_the_examples_of_all_commands_run_one_after_the_other(
     run = ["run", "configs/quickstart.yaml", "--runner", "inline", "--json"]
     said = call(capsys, *run)
     assert said.code == 0, said.err
-    for name in ("plan", "status", "explain", "inspect", "train"):
+    for name in ("plan", "status", "explain", "attribution", "inspect", "train"):
         said = call(capsys, *example(name))
         assert said.code == 0, said.err
         assert said.out

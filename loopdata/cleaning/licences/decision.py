@@ -11,8 +11,6 @@ some files of a folder only is one for all of them.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from loopdata.cleaning.licences.metadata import declared
 from loopdata.cleaning.licences.names import BSD, Class, all_of, any_of, class_of, expression_of, licences_in
 from loopdata.cleaning.licences.places import Place
@@ -50,14 +48,8 @@ class Decision(NamedTuple):
     conflict: str | None = None
 
 
-# What is kept of a piece of evidence in the column of documents.
-EVIDENCE = pa.list_(
-    pa.struct([("kind", pa.string()), ("path", pa.string()), ("line", pa.int32()), ("licence", pa.string())])
-)
-
-
 def kept(evidence: Iterable[Evidence]) -> list[dict[str, object]]:
-    """Evidence as it stays with a document."""
+    """Evidence as it stays with a document: entries of schema.EVIDENCE."""
     return [
         {"kind": item.kind, "path": item.path, "line": item.line, "licence": item.licence or item.written or None}
         for item in list(evidence)[:MAX_EVIDENCE]
