@@ -94,7 +94,7 @@ def test_what_a_run_proposes_to_try_next_works(
     monkeypatch.chdir(quickstart)
     said = call(capsys, "run", "configs/quickstart.yaml", "--runner", "inline", "--json")
     commands = [command.split() for command in json.loads(said.out)["commands"]]
-    assert [words[:2] for words in commands] == [["loopdata", name] for name in [*COMMANDS[2:5], "plan", "train"]]
+    assert [words[:2] for words in commands] == [["loopdata", name] for name in [*COMMANDS[2:6], "plan", "train"]]
     for words in commands:
         said = call(capsys, *words[1:])
         assert said.code == 0, said.err
@@ -114,6 +114,8 @@ def test_json_is_one_value_for_every_command_that_reports(
     assert json_of(call(capsys, "run", config, "--runner", "inline", "--json").out)["ran"]["ingest"] == 7
     assert json_of(call(capsys, "status", run, "--json").out)["complete"] is True
     assert json_of(call(capsys, "explain", run, "alpha/mean.py", "--json").out)[0]["ended_by"]["rule"] == "mean_line"
+    table = str(tmp_path / "places.parquet")
+    assert json_of(call(capsys, "attribution", run, "--out", table, "--json").out)["table"] == table
     assert len(json_of(call(capsys, "inspect", run, "--json").out)["shards"]) == 6
     assert json_of(call(capsys, "inspect", shard, "--json").out)["num_samples"] == 5
     assert json_of(call(capsys, "inspect", shard, "--offset", "3", "--json").out)["places"][0]["repo"] == "alpha"
