@@ -15,6 +15,7 @@ from pydantic import Field
 from loopdata.cleaning.clean import Clean
 from loopdata.cleaning.language import Language
 from loopdata.cleaning.licence import Licence
+from loopdata.cleaning.notebooks import Notebooks
 from loopdata.cleaning.syntax import Syntax
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
@@ -32,7 +33,9 @@ from pipelines.alarms import AlarmsSection
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, Licence, ExactDedup, NearDedup, Syntax)}
+STAGES: dict[str, type[Step]] = {
+    kind.name: kind for kind in (Notebooks, Clean, Language, Licence, ExactDedup, NearDedup, Syntax)
+}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
@@ -233,7 +236,7 @@ def _check_order(corpus: tuple[Step, ...]) -> None:
     names = [step.name for step in corpus]
     for step in corpus[: names.index(Licence.name)] if Licence.name in names else ():
         chooses = isinstance(step, Language) and (step.config.keep is not None or step.config.drop is not None)
-        if chooses or not isinstance(step, Clean | Language):
+        if chooses or not isinstance(step, Notebooks | Clean | Language):
             raise ConfigError(
                 f"corpus: '{step.label}' may drop files that 'licence' reads, and comes before it",
                 "put `licence` right behind `clean`",

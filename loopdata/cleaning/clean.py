@@ -2,9 +2,9 @@
 
 Enters: documents with `content`. Leaves: documents with `text` in UTF-8 with `\\n` line ends and without control
 characters, and its `text_id`. The rules for line lengths and letters are those of The Stack v2 (StarCoder2) and hold
-for the category `code` only; files that the name says are HTML, JSON, Markdown, Roff, SMT, TeX, Text or XML, licences
-and package metadata may have lines up to 100,000. Lengths are in characters, never in bytes. Limit: a document with
-`parts` is decoded but not edited, since its spans would no longer fit.
+for the category `code` only; files that the name says are HTML, JSON, Markdown, Roff, SMT, TeX, Text or XML may have
+lines up to 100,000. Lengths are in characters, never in bytes. Limit: a document with `parts` is decoded but not
+edited, since its spans would no longer fit.
 """
 
 import re
@@ -19,7 +19,6 @@ from pydantic import Field
 
 from loopdata import schema
 from loopdata.cleaning.decoding import count_characters, decode, newlines, without_controls
-from loopdata.cleaning.licences.places import place_of
 from loopdata.cleaning.line_statistics import Statistics, measure
 from loopdata.config import Strict
 from loopdata.stage import Fate, Outcome, Stage
@@ -52,7 +51,6 @@ class Clean(Stage):
     """Makes text of bytes."""
 
     name = "clean"
-    version = 2
     Config = CleanConfig
     needs: ClassVar[dict[str, pa.DataType]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "category", "content", "parts", "path", "num_bytes")
@@ -149,10 +147,7 @@ class Clean(Stage):
         yield "alphabetic", share < least, share, least
 
     def _may_have_long_lines(self, path: str | None) -> bool:
-        # Licences are often not wrapped, and `licence` must see them.
-        return path is not None and (
-            language_names.of_path(path) in self.config.exempt_languages or place_of(path) is not None
-        )
+        return path is not None and language_names.of_path(path) in self.config.exempt_languages
 
 
 def _limit(threshold: float | None) -> float:

@@ -236,11 +236,3 @@ def test_spans_of_a_structured_document_still_fit() -> None:
 def test_hostile_files_have_an_end(content: bytes, rule: str) -> None:
     found = end(clean(content))
     assert found is not None and found[0] == rule
-
-
-def test_licences_and_package_metadata_may_have_long_lines() -> None:
-    """They are often not wrapped, and decide about all that lies beside them."""
-    text = b"permission is granted " * 50
-    for path in ("LICENSE-MIT", "sub/COPYING", "setup.py"):
-        assert end(clean(text, path=path)) is None
-    assert end(clean(text, path="LICENSE.py")) == ("longest_line", 1_100, 1_000)
