@@ -15,6 +15,11 @@ from loopdata.errors import ConfigError
 # large_* where one batch may hold more than 2 GiB; the choice is part of the bytes that are written.
 PARTS = pa.list_(pa.struct([("role", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("loss", pa.bool_())]))
 
+# Where it is said under which licence a document comes: what kind of evidence, and what it names.
+EVIDENCE = pa.list_(
+    pa.struct([("kind", pa.string()), ("path", pa.string()), ("line", pa.int32()), ("licence", pa.string())])
+)
+
 # Every base column of a Document. A source gives those of SOURCE_COLUMNS; the others appear when a stage adds them.
 DOCUMENT: dict[str, pa.DataType] = {
     "doc_id": pa.string(),  # hash of source, locator and content

@@ -17,6 +17,8 @@ from loopdata.cleaning.as_text import AsText
 from loopdata.cleaning.clean import Clean
 from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.licence import Licence
+from loopdata.cleaning.notebooks import Notebooks
 from loopdata.cleaning.secrets import Secrets
 from loopdata.cleaning.syntax import Syntax
 from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
@@ -42,8 +44,10 @@ STAGES: dict[str, type[Step]] = {
     kind.name: kind
     for kind in (
         AsText,
+        Notebooks,
         Clean,
         Language,
+        Licence,
         Heuristics,
         Secrets,
         ExactDedup,
@@ -167,6 +171,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     corpus = tuple(step for entry in file.corpus for step in _steps(entry, seed.data))
     builders = tuple(_builder(name, entry, seed.data) for name, entry in file.samples.items())
     _check_names([step.label for step in corpus], "corpus")
+    _check_order(corpus)
     _check_columns(extra, corpus, builders)
     _check_sections(file)
     file.alarms.check_names([step.label for step in corpus], list(file.sources))
@@ -260,6 +265,18 @@ def _extra_columns(sources: tuple[Source, ...]) -> dict[str, pa.DataType]:
             if found.setdefault(name, kind) != kind:
                 raise ConfigError(f"sources.{source.label}: '{name}' is {kind} here, but {found[name]} in another one")
     return found
+
+
+def _check_order(corpus: tuple[Step, ...]) -> None:
+    """A stage that chooses among documents would take licence files away from `licence`, unseen."""
+    names = [step.name for step in corpus]
+    for step in corpus[: names.index(Licence.name)] if Licence.name in names else ():
+        chooses = isinstance(step, Language) and (step.config.keep is not None or step.config.drop is not None)
+        if chooses or not isinstance(step, AsText | Notebooks | Clean | Language):
+            raise ConfigError(
+                f"corpus: '{step.label}' may drop files that 'licence' reads, and comes before it",
+                "put `licence` right behind `clean`",
+            )
 
 
 def _check_columns(extra: dict[str, pa.DataType], corpus: tuple[Step, ...], builders: tuple[Builder, ...]) -> None:
