@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field
 
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.generated import Generated
 from loopdata.cleaning.language import Language
 from loopdata.cleaning.syntax import Syntax
 from loopdata.config import Strict, load_yaml, nearest, parse
@@ -30,7 +31,9 @@ from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
 from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
+STAGES: dict[str, type[Step]] = {
+    kind.name: kind for kind in (Clean, Language, Generated, ExactDedup, NearDedup, Syntax)
+}
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
 
