@@ -10,8 +10,9 @@ Legend: B batch, T positions, D width, V vocabulary.
 from torch import Tensor, nn
 
 from kernels.documents import Documents
-from model.attention import KeysValues, LoopedAttention, Rotation
+from model.attention import LoopedAttention
 from model.config import ModelConfig
+from model.context import Context, LoopGradient, Place, Rotation, Whole
 from model.injection import Injection
 from model.layers import RMSNorm, Rotary, SwiGLU, initialise
 
@@ -26,12 +27,9 @@ class Block(nn.Module):
         self.ffn_norm = RMSNorm(config.dim, config.norm_epsilon)
         self.ffn = SwiGLU(config.dim, config.ffn_dim)
 
-    def forward(
-        self, x_BTD: Tensor, rotation: Rotation, documents: Documents, first: KeysValues | None
-    ) -> tuple[Tensor, KeysValues]:
-        attended_BTD, first = self.attention(self.attention_norm(x_BTD), rotation, documents, first)
-        x_BTD = x_BTD + attended_BTD
-        return x_BTD + self.ffn(self.ffn_norm(x_BTD)), first
+    def forward(self, x_BTD: Tensor, rotation: Rotation, context: Context, place: Place) -> Tensor:
+        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), rotation, context, place)
+        return x_BTD + self.ffn(self.ffn_norm(x_BTD))
 
 
 class LoopedTransformer(nn.Module):
@@ -46,6 +44,7 @@ class LoopedTransformer(nn.Module):
         self.injection = Injection(config) if config.loops > 1 else None
         self.head = None if config.tie_embeddings else nn.Linear(config.dim, config.vocab_size, bias=False)
         self.rotary = Rotary(config.head_dim, config.max_length, config.rope_theta)
+        self.loop_gradient = LoopGradient()  # a matter of training, not of the architecture
         initialise(self, seed, config.layers)
 
     @property
@@ -55,16 +54,19 @@ class LoopedTransformer(nn.Module):
 
     def states(self, tokens_BT: Tensor, documents: Documents) -> list[Tensor]:
         """H after each loop, [B, T, D] each; normed where `norm_each_loop` says so."""
+        return self.states_in(tokens_BT, Whole(self.config, documents, self.loop_gradient))
+
+    def states_in(self, tokens_BT: Tensor, context: Context) -> list[Tensor]:
+        """As `states`, for any kind of pass."""
         embedding_BTD = self.embedding(tokens_BT)
-        rotation = self.rotary(documents.positions_BT)
-        first: list[KeysValues | None] = [None] * len(self.blocks)
+        rotation = self.rotary(context.positions_BT)
         states: list[Tensor] = []
-        for _ in range(self.config.loops):
+        for loop in range(self.config.loops):
             x_BTD = embedding_BTD
             if states and self.injection is not None:
-                x_BTD = self.injection(embedding_BTD, states[-1], documents)
+                x_BTD = self.injection(embedding_BTD, context.carry(states[-1], loop - 1))
             for layer, block in enumerate(self.blocks):
-                x_BTD, first[layer] = block(x_BTD, rotation, documents, first[layer])
+                x_BTD = block(x_BTD, rotation, context, Place(layer, loop))
             states.append(self.final_norm(x_BTD) if self.config.norm_each_loop else x_BTD)
         return states
 
