@@ -1,8 +1,7 @@
-"""Attention of one block, for every loop: plain causal in the first, gated global and local in the later ones.
+"""The weights of a block's attention: queries, keys, values, the gate between global and local, and the way out.
 
-Enters: the normed residual, rotations, and the context of the pass, which keeps the first loop's keys and values.
-Leaves: what is added to the residual. Equations 2–5 of LoopCoder; weights are the same in all loops, the gate acts from
-the second on. Limit: every head has the same size, keys and values alike.
+Enters: the normed residual and rotations. Leaves: what `model.context` attends with. Equations 2–5 of LoopCoder;
+weights are the same in all loops, the gate acts from the second on. Limit: every head has the same size.
 
 Legend: B batch, T positions, D width, H query heads, G key heads, d head dimension, x gate width (1 or d).
 """
@@ -11,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.context import Context, Place, Rotation
 from model.layers import rotate
+
+Rotation = tuple[Tensor, Tensor]
+Projected = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
 class Gate(nn.Module):
@@ -35,7 +36,7 @@ class Gate(nn.Module):
 
 
 class LoopedAttention(nn.Module):
-    """Grouped-query attention whose later loops read the first loop's keys and values."""
+    """The weights of grouped-query attention; `model.context` attends, with the first loop's keys and values."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -46,14 +47,13 @@ class LoopedAttention(nn.Module):
         self.out = nn.Linear(config.heads * config.head_dim, config.dim, bias=False)
         self.gate = Gate(config) if config.loops > 1 else None
 
-    def forward(self, x_BTD: Tensor, rotation: Rotation, context: Context, place: Place) -> Tensor:
+    def project(self, x_BTD: Tensor, rotation: Rotation, gated: bool) -> Projected:
+        """Queries, keys, values, and the gate's logits where `gated` says that there is a gate."""
         q_BTHd = rotate(self._heads(self.query(x_BTD)), rotation)
         k_BTGd = rotate(self._heads(self.key(x_BTD)), rotation)
         v_BTGd = self._heads(self.value(x_BTD))
-        gated = place.loop > 0 and self.gate is not None
-        gate_BTHx = self.gate(q_BTHd, x_BTD).to(q_BTHd.dtype) if gated else None  # type: ignore[misc]
-        out_BTD: Tensor = self.out(context.attend(place, q_BTHd, k_BTGd, v_BTGd, gate_BTHx).flatten(2))
-        return out_BTD
+        gate_BTHx = self.gate(q_BTHd, x_BTD).to(q_BTHd.dtype) if gated and self.gate is not None else None
+        return q_BTHd, k_BTGd, v_BTGd, gate_BTHx
 
     def _heads(self, x_BTF: Tensor) -> Tensor:
         return x_BTF.view(*x_BTF.shape[:2], -1, self.head_dim)

@@ -18,8 +18,6 @@ from kernels.gated_attention import causal_attention, gated_attention
 from model.config import ModelConfig
 from model.injection import shift
 
-Rotation = tuple[Tensor, Tensor]
-
 
 @dataclass(frozen=True)
 class Place:

@@ -91,7 +91,7 @@ class Cache:
         return out_BTHd * some_T[None, :, None, None]
 
     def _sees(self, nearest: int, farthest: int | None) -> Tensor:
-        """[T, S]: whether a new position sees one so far: `nearest` positions behind it or more, less than `farthest`."""
+        """[T, S]: whether a new position sees one so far: from `nearest` positions behind it to below `farthest`."""
         query_T = self.positions_BT[0]
         behind_TS = query_T[:, None] - torch.arange(int(self.length + len(query_T)), device=query_T.device)
         sees_TS = behind_TS >= nearest

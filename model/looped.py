@@ -7,12 +7,15 @@ code. Limit: logits are not computed here, since a loss over a large vocabulary 
 Legend: B batch, T positions, D width, V vocabulary.
 """
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 
 from kernels.documents import Documents
-from model.attention import LoopedAttention
+from model.attention import LoopedAttention, Projected, Rotation
 from model.config import ModelConfig
-from model.context import Context, LoopGradient, Place, Rotation, Whole
+from model.context import Context, LoopGradient, Place, Whole
 from model.injection import Injection
 from model.layers import RMSNorm, Rotary, SwiGLU, initialise
 
@@ -28,8 +31,22 @@ class Block(nn.Module):
         self.ffn = SwiGLU(config.dim, config.ffn_dim)
 
     def forward(self, x_BTD: Tensor, rotation: Rotation, context: Context, place: Place) -> Tensor:
-        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), rotation, context, place)
-        return x_BTD + self.ffn(self.ffn_norm(x_BTD))
+        projected = self.before(x_BTD, rotation, place.loop > 0)
+        return self.after(x_BTD, context.attend(place, *projected))
+
+    def before(self, x_BTD: Tensor, rotation: Rotation, gated: bool) -> Projected:
+        """What attention takes."""
+        return self.attention.project(self.attention_norm(x_BTD), rotation, gated)
+
+    def after(self, x_BTD: Tensor, attended_BTHd: Tensor) -> Tensor:
+        """The residual with attention and feed-forward."""
+        x_BTD = x_BTD + self.attention.out(attended_BTHd.flatten(2))
+        out_BTD: Tensor = x_BTD + self.ffn(self.ffn_norm(x_BTD))
+        return out_BTD
+
+    def compile_parts(self) -> None:
+        """Compile what lies before and after attention, which has kernels of its own and shapes that change a batch."""
+        self.before, self.after = torch.compile(self.before), torch.compile(self.after)  # type: ignore[method-assign]
 
 
 class LoopedTransformer(nn.Module):
@@ -51,6 +68,11 @@ class LoopedTransformer(nn.Module):
     def readout(self) -> Tensor:
         """The matrix [V, D] of the logits: state · readoutᵀ."""
         return self.embedding.weight if self.head is None else self.head.weight
+
+    def compile_blocks(self) -> None:
+        """`torch.compile` for every block; tens of seconds at the first pass."""
+        for block in self.blocks:
+            cast(Block, block).compile_parts()
 
     def states(self, tokens_BT: Tensor, documents: Documents) -> list[Tensor]:
         """H after each loop, [B, T, D] each; normed where `norm_each_loop` says so."""
