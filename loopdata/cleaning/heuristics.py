@@ -82,6 +82,11 @@ def longest_line(batch: Batch) -> Values:
     return batch.statistics.longest_line
 
 
+def long_lines(batch: Batch) -> Values:
+    """Share of the characters in lines of more than 1,000."""
+    return _share(batch.statistics.in_long_lines, batch.statistics.characters)
+
+
 def mean_line(batch: Batch) -> Values:
     """Characters of a line in the mean, line ends left out."""
     return batch.statistics.mean_line
@@ -167,6 +172,7 @@ MEASURES: dict[str, Callable[[Batch], Values]] = {
     "characters": characters,
     "lines": lines,
     "longest_line": longest_line,
+    "long_lines": long_lines,
     "mean_line": mean_line,
     "alphabetic": alphabetic,
     "visible_alphabetic": visible_alphabetic,

@@ -113,6 +113,11 @@ def comments(facts: Facts) -> float:
     return _share(facts.comment_characters, facts.characters)
 
 
+def plain_comments(facts: Facts) -> float:
+    """Share of characters in comments, docstrings left out: a file of nothing but documentation is no empty file."""
+    return _share(facts.size(_merged(facts.nodes[COMMENT])), facts.characters)
+
+
 def strings(facts: Facts) -> float:
     """Share of characters in strings, of those outside comments."""
     docstrings = {node.id for node in facts.docstrings}
@@ -138,6 +143,11 @@ def todos(facts: Facts) -> float:
 def imports(facts: Facts) -> float:
     """Share of lines of imports."""
     return facts.share_of_lines(facts.nodes[IMPORT])
+
+
+def import_text(facts: Facts) -> float:
+    """Share of characters in imports, of all: a file that imports and documents is no empty file either."""
+    return _share(facts.size(_merged(facts.nodes[IMPORT])), facts.characters)
 
 
 def passes(facts: Facts) -> float:
@@ -171,10 +181,12 @@ MEASURES: dict[str, Callable[[Facts], float]] = {
     for measure in (
         error_share,
         comments,
+        plain_comments,
         strings,
         asserts,
         todos,
         imports,
+        import_text,
         passes,
         prints,
         trivial_functions,
