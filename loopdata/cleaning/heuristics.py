@@ -19,7 +19,8 @@ from loopdata import schema
 from loopdata.cleaning.encoded import Encoded, encoded
 from loopdata.cleaning.html_text import html_text
 from loopdata.cleaning.line_statistics import Statistics, measure, text_bytes
-from loopdata.cleaning.repetition import Repetition, repetition
+from loopdata.cleaning.repetition import duplicate_lines as lines_with_twins
+from loopdata.cleaning.repetition import top_grams, word_counts
 from loopdata.cleaning.rules import RulesConfig
 from loopdata.config import Strict
 from loopdata.stage import Fate, Outcome, Stage
@@ -46,9 +47,9 @@ class Batch:
         return measure(self.texts)
 
     @cached_property
-    def repetition(self) -> Repetition:
-        """Words, grams, twins of lines."""
-        return repetition(*text_bytes(self.texts), self.open)
+    def top_grams(self) -> Values:
+        """Shares of the most frequent gram of 2, 3 and 4 words."""
+        return top_grams(*text_bytes(self.texts), self.open)
 
     @cached_property
     def encoded(self) -> Encoded:
@@ -124,27 +125,27 @@ def hexadecimal(batch: Batch) -> Values:
 
 def words(batch: Batch) -> Values:
     """Words."""
-    return batch.repetition.words
+    return word_counts(*text_bytes(batch.texts), batch.open)
 
 
 def duplicate_lines(batch: Batch) -> Values:
     """Share of lines with a twin."""
-    return batch.repetition.duplicate_lines
+    return lines_with_twins(*text_bytes(batch.texts), batch.open)
 
 
 def top_2grams(batch: Batch) -> Values:
     """Share of the most frequent pair of words."""
-    return batch.repetition.top_2grams
+    return np.asarray(batch.top_grams[0])
 
 
 def top_3grams(batch: Batch) -> Values:
     """Share of the most frequent three words."""
-    return batch.repetition.top_3grams
+    return np.asarray(batch.top_grams[1])
 
 
 def top_4grams(batch: Batch) -> Values:
     """Share of the most frequent four words."""
-    return batch.repetition.top_4grams
+    return np.asarray(batch.top_grams[2])
 
 
 def longest_encoded(batch: Batch) -> Values:

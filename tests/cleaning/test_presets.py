@@ -27,6 +27,11 @@ def wide(size: int) -> str:
     return ("text = '" + "some words, ".ljust(13, "x") * 10_000)[: size - 1] + "'\n"
 
 
+def numbered(line: str) -> str:
+    """Thirty lines of two names and a number."""
+    return "".join(line.format(NAMES[n % 12], NAMES[n % 7], n) for n in range(1_000, 1_030))
+
+
 STACK_V2: list[tuple[str, str, str, str | None]] = [
     ("good", "Python", GOOD, None),
     ("100,000 lines", "Python", "xy\n" * 100_000, None),
@@ -70,13 +75,8 @@ OPENCODER: list[tuple[str, str, str, str | None]] = [
     ("a line of 1,000", "Python", wide(1_000) + GOOD * 20, "max_duplicate_lines"),
     ("a line of 1,001", "Python", wide(1_001) + lines(20), "max_longest_line"),
     ("more signs than letters", "Python", lines(12) + "# " + "-=" * 300 + "\n", "min_visible_alphabetic"),
-    (
-        "digits",
-        "Python",
-        "".join(f"{NAMES[n % 12]}_{NAMES[n % 7]} = {n}\n" for n in range(1000, 1030)),
-        "max_visible_digits",
-    ),
-    ("digits in SQL", "SQL", "".join(f"SELECT {NAMES[n % 7]}_of{n} FROM by{n};\n" for n in range(1000, 1030)), None),
+    ("digits", "Python", numbered("{0}_{1} = {2}\n"), "max_visible_digits"),
+    ("digits in SQL", "SQL", numbered("SELECT {0}_of{2} FROM by{2};\n"), None),
     ("white space", "Python", lines(12) + " " * 900 + "\n", "max_whitespace"),
     ("the same pair", "Python", lines(10) + "some words\n" * 7, "max_top_2grams"),
     ("twins", "Python", "".join(f"{name}_of = {name}_by({name})\n" * 2 for name in NAMES), "max_duplicate_lines"),
@@ -92,7 +92,7 @@ OPENCODER: list[tuple[str, str, str, str | None]] = [
     (
         "trivial functions",
         "Python",
-        lines(10) + "".join(f"def {name}(self):\n    return self.{name}s\n" for name in NAMES),
+        lines(10) + "".join(f"def {name}({name}_one):\n    return {name}_two\n" for name in NAMES),
         "max_trivial_functions",
     ),
     (
