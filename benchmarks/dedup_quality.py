@@ -3,12 +3,14 @@
 Enters: the history of this checkout, and Python sources of this machine. Leaves: for each threshold the share of pairs
 found, by tenth of their exact Jaccard similarity: `alone` if the two share a band and their estimate is worth a
 comparison, `together` unless both stay among all the others, where a third file may be the survivor of either; how many
-documents were dropped although their survivor is less like them than the threshold (none may be); and the error of the
-estimates over theory.
+documents were dropped although their survivor, boilerplate apart, is less like them than the threshold (none may be);
+the error of the estimates over theory; and of copies with a share of their names changed how many are found, by words
+and by masked identifiers.
 No peer: the truth is the exact similarity. Run by `python -m benchmarks.dedup_quality [--save]`. Limit: pairs that are
 not named here, such as two files of one family, are not looked at.
 """
 
+import keyword
 import math
 import random
 import re
@@ -22,11 +24,14 @@ import pygit2
 
 from benchmarks.contenders import source_files, use_one_core
 from benchmarks.harness import input_hash, report
+from loopdata.config import parse
+from loopdata.dedup.boilerplate import head_lines, without
 from loopdata.dedup.grams import gram_sets, jaccard
 from loopdata.dedup.minhash import band_hashes, sign
 from loopdata.dedup.near import NearConfig, NearDedup
 from tests.dedup.drive import document, drive
 
+RENAMED = (0.1, 0.3, 1.0)  # shares of names
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 LICENCE = "# Permission is hereby granted, free of charge, to any person obtaining a copy of this software\n" * 3
 Pair = tuple[str, str]
@@ -70,6 +75,29 @@ def meet(pairs: list[Pair], threshold: float) -> list[bool]:
     return [bool(met) for met in (hashes[0] == hashes[1]).any(axis=1) & worth]
 
 
+def with_other_names(text: str, share: float, draw: random.Random) -> str:
+    """Names that are assigned, or given as parameters, changed wherever they stand; a share of them."""
+    names = sorted(set(re.findall(r"\b([a-z_]\w*)\s*(?:=[^=]|,|\))", text)) - set(keyword.kwlist))
+    chosen = draw.sample(names, round(len(names) * share))
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, chosen))})\b") if chosen else re.compile("(?!)")
+    return pattern.sub(r"other_\1", text)
+
+
+def renamed(sources: list[str], draw: random.Random) -> dict[str, dict[str, dict[str, float]]]:
+    """The share of renamed copies that are dropped, and how many others, by kind of grams and share of names."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for share in RENAMED:
+        rows = [document(f"{place}", text, language="Python") for place, text in enumerate(sources)]
+        copies = [with_other_names(text, share, draw) for text in sources]
+        rows += [document(f"{place}-copy", text, language="Python") for place, text in enumerate(copies)]
+        for grams in ("words", "masked_identifiers"):
+            _, fates = drive(NearDedup(parse(NearConfig, {"grams": grams}, "near_dedup")), {"u": rows})
+            pairs = sum(fate.ref == subject.removesuffix("-copy") for subject, fate in fates.items())
+            counts = {"found": round(pairs / len(sources), 4), "others": len(fates) - pairs}
+            found.setdefault(grams, {})[str(share)] = counts
+    return found
+
+
 def judge(pairs: list[Pair], similarity: list[float], threshold: float) -> dict[str, Any]:
     """Recall by tenth of similarity, and false drops, at one threshold."""
     texts = {text: f"d{number}" for number, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair))}
@@ -82,7 +110,7 @@ def judge(pairs: list[Pair], similarity: list[float], threshold: float) -> dict[
             there[tenth] += 1
             alone[tenth] += met
             together[tenth] += texts[left] in fates or texts[right] in fates
-    by_id = {doc_id: text for text, doc_id in texts.items()}
+    by_id = dict(zip(texts.values(), without_boilerplate(list(texts)), strict=True))
     exact = {subject: exact_similarity(by_id[subject], by_id[str(fate.ref)]) for subject, fate in fates.items()}
     false = sum(value < threshold for value in exact.values())
     bins = {
@@ -90,6 +118,14 @@ def judge(pairs: list[Pair], similarity: list[float], threshold: float) -> dict[
         for tenth, n in sorted(there.items())
     }
     return {"dropped": len(fates), "false_drops": false, "recall": bins}
+
+
+def without_boilerplate(texts: list[str]) -> list[str]:
+    """What counts for similarity: the texts without lines that too many of their heads have."""
+    column = pa.array(texts, pa.large_string())
+    lines, counts = head_lines(column)
+    counting: list[str] = without(column, lines[counts > NearConfig().boilerplate]).to_pylist()
+    return counting
 
 
 def exact_similarity(left: str, right: str) -> float:
@@ -117,6 +153,7 @@ def main() -> None:
     figures = {
         "pairs": {"git": len(neighbours), "edits": len(edited)},
         "error_over_theory": error_over_theory(pairs, similarity),
+        "renamed": renamed(sources[:150], draw),
         "thresholds": curves,
     }
     report("dedup_quality", {}, figures, input_hash(*(text for pair in pairs for text in pair)), ("numba", "pyarrow"))

@@ -7,6 +7,7 @@ something a line would not fit into memory. Rules on what a text is like are in 
 """
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 import pyarrow as pa
@@ -53,8 +54,7 @@ class Clean(Stage):
             for doc_id, category, content, parts in zip(*columns, has_parts, strict=True)
         ]
         kept = table.filter(pa.array([text is not None for text in texts], pa.bool_()))
-        kept = _with_text(kept, [text for text in texts if text is not None])
-        return Outcome(kept, fates)
+        return Outcome(with_text(kept, [text for text in texts if text is not None]), fates)
 
     def _fate(self, doc_id: str, rule: str, value: float | None = None, threshold: float | None = None) -> Fate:
         return Fate(doc_id, self.label, "dropped", rule, value, threshold)
@@ -107,14 +107,14 @@ class Clean(Stage):
         return []
 
 
-def _with_text(table: pa.Table, texts: list[bytes]) -> pa.Table:
-    """`table` with text, its identity and its size, without content."""
+def with_text(table: pa.Table, texts: Sequence[bytes | None]) -> pa.Table:
+    """`table` with text in UTF-8, its identity and its size, without content."""
     # Each text was decoded strictly, so that the bytes need no second check.
     column = pa.array(texts, pa.large_binary()).view(pa.large_string())
     new = {
         "text": column,
-        "text_id": pa.array([schema.digest(text) for text in texts], pa.string()),
-        "num_bytes": pa.array([len(text) for text in texts], pa.int64()),
+        "text_id": pa.array([None if text is None else schema.digest(text) for text in texts], pa.string()),
+        "num_bytes": pa.array([len(text or b"") for text in texts], pa.int64()),
     }
     columns = {name: table[name] for name in table.column_names if name != "content"} | new
     order = schema.document_schema({name: values.type for name, values in columns.items()}).names

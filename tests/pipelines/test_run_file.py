@@ -128,6 +128,10 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no arms": (put("train", {"steps": 5}), "train: names no arms"),
     "no sources": (put("sources", {}), "the run file names no sources; add one under `sources:`"),
     "sources that are no mapping": (put("sources", ["tree"]), "sources: Input should be an object"),
+    "nothing held out before training": (
+        put("split.valid", 0),
+        "split.valid is 0, so that nothing is held out; raise it, or leave out `tokens`",
+    ),
     "a value out of range": (put("split.valid", 1.5), "split.valid: Input should be less than 1 (found 1.5)"),
     "a text for a number": (put("seed", "17"), "found '17'"),
     "no run folder": (drop("run"), "the key 'run' is missing"),
