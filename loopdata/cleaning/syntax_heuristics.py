@@ -19,6 +19,7 @@ from tree_sitter import Node
 
 from loopdata import schema
 from loopdata.cleaning.rules import RulesConfig
+from loopdata.compiled import compiled
 from loopdata.config import Strict
 from loopdata.stage import Fate, Outcome, Stage
 from loopdata.syntax.node_kinds import body_of
@@ -37,7 +38,7 @@ from loopdata.syntax.survey import (
 )
 
 _ASSERTS = re.compile(rb"(?:\w+\.)*assert\w*\(", re.IGNORECASE)
-_TODO = re.compile(r"\b(?:todo|fixme|your code here)\b", re.IGNORECASE)
+_TODO = re.compile(rb"\b(?:todo|fixme|your code here)\b", re.IGNORECASE)
 _IS_BLANK = np.array([byte in b" \t\n\r\v\f" for byte in range(256)], np.bool_)
 
 
@@ -77,13 +78,10 @@ class Facts:
     @cached_property
     def code_lines(self) -> int:
         """Lines with something other than white space and comments."""
-        source = np.frombuffer(self.tree.source, np.uint8)
-        solid = ~_IS_BLANK[source]
+        is_code = np.ones(len(self.tree.source), np.bool_)
         for start, end in self.comments:
-            solid[start:end] = False
-        before = np.concatenate([[0], np.cumsum(solid)])
-        ends = np.append(np.flatnonzero(source == 10), len(source))
-        return int(np.count_nonzero(np.diff(before[ends], prepend=0)))
+            is_code[start:end] = False
+        return int(_count_lines(np.frombuffer(self.tree.source, np.uint8), is_code))
 
     def size(self, spans: Iterable[tuple[int, int]]) -> int:
         """Characters of spans that are apart from each other."""
@@ -135,8 +133,8 @@ def asserts(facts: Facts) -> float:
 def todos(facts: Facts) -> float:
     """Share of all lines whose comment says that something is to do."""
     source = facts.tree.source
-    texts = (source[start:end].decode("utf-8", "replace") for start, end in facts.comments)
-    found = sum(_TODO.search(line) is not None for text in texts for line in text.split("\n"))
+    texts = [source[start:end] for start, end in facts.comments if _TODO.search(source, start, end)]
+    found = sum(_TODO.search(line) is not None for text in texts for line in text.split(b"\n"))
     return _share(found, source.count(b"\n") + (not source.endswith(b"\n")))
 
 
@@ -193,6 +191,19 @@ MEASURES: dict[str, Callable[[Facts], float]] = {
         no_logic,
     )
 }
+
+
+@compiled
+def _count_lines(source: Any, is_code: Any) -> Any:
+    """Lines with a byte of code that is not blank."""
+    lines, has_code = 0, False
+    for at in range(len(source)):
+        if source[at] == 10:
+            lines += has_code
+            has_code = False
+        elif is_code[at] and not _IS_BLANK[source[at]]:
+            has_code = True
+    return lines + has_code
 
 
 def _share(part: int, whole: int) -> float:
