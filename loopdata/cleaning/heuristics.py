@@ -21,9 +21,8 @@ from loopdata.cleaning.html_text import html_text
 from loopdata.cleaning.line_statistics import Statistics, measure, text_bytes
 from loopdata.cleaning.repetition import duplicate_lines as lines_with_twins
 from loopdata.cleaning.repetition import top_grams, word_counts
-from loopdata.cleaning.rules import RulesConfig
-from loopdata.config import Strict
-from loopdata.stage import Fate, Outcome, Stage
+from loopdata.cleaning.rules import RulesConfig, RuleStage
+from loopdata.stage import Fate, Outcome
 from loopdata.syntax.language_names import UNKNOWN
 
 Bools = npt.NDArray[np.bool_]
@@ -208,23 +207,14 @@ class HeuristicsConfig(RulesConfig):
     measures = tuple(MEASURES)
 
 
-class Heuristics(Stage):
+class Heuristics(RuleStage):
     """Drops documents by rules on their bytes."""
 
     name = "heuristics"
     Config = HeuristicsConfig
-    categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "category", "text", "language")
     }
-
-    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
-        super().__init__(config, label=label, seed=seed)
-        self.rules = self.config.read()
-
-    def identity(self) -> dict[str, Any]:
-        """With the thresholds that the name of a preset stands for."""
-        return super().identity() | {"rules": self.config.resolved()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Try every rule on the documents that none before has hit."""

@@ -18,10 +18,9 @@ import pyarrow as pa
 from tree_sitter import Node
 
 from loopdata import schema
-from loopdata.cleaning.rules import RulesConfig
+from loopdata.cleaning.rules import RulesConfig, RuleStage
 from loopdata.compiled import compiled
-from loopdata.config import Strict
-from loopdata.stage import Fate, Outcome, Stage
+from loopdata.stage import Fate, Outcome
 from loopdata.syntax.node_kinds import body_of
 from loopdata.syntax.parse import Tree, parse
 from loopdata.syntax.survey import (
@@ -247,24 +246,15 @@ class SyntaxHeuristicsConfig(RulesConfig):
     measures = tuple(MEASURES)
 
 
-class SyntaxHeuristics(Stage):
+class SyntaxHeuristics(RuleStage):
     """Drops documents by rules on their trees."""
 
     name = "syntax_heuristics"
     Config = SyntaxHeuristicsConfig
-    categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {
         **{name: schema.DOCUMENT[name] for name in ("doc_id", "category", "text", "language")},
         "ast_error_share": pa.float64(),  # null where there is no tree
     }
-
-    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
-        super().__init__(config, label=label, seed=seed)
-        self.rules = self.config.read()
-
-    def identity(self) -> dict[str, Any]:
-        """With the thresholds that the name of a preset stands for."""
-        return super().identity() | {"rules": self.config.resolved()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Try the rules on each document until one hits."""

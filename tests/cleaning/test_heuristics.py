@@ -1,5 +1,7 @@
 """Rules on bytes: each with a hit, a near miss and its boundary."""
 
+import json
+
 import pytest
 
 from loopdata.cleaning.heuristics import MEASURES, Heuristics, HeuristicsConfig
@@ -150,6 +152,8 @@ def test_a_changed_table_of_a_preset_changes_the_key() -> None:
     stage = Heuristics(parse(HeuristicsConfig, {"preset": "stack-v2", "rules": {"max_lines": 5}}, "h"))
     assert stage.identity()["rules"]["max_lines"] == {"else": 5}
     assert stage.identity()["rules"]["min_alphabetic"] == {"else": 0.25}
+    assert stage.identity()["rules"]["max_mean_line"]["JSON"] is None
+    json.dumps(stage.identity(), allow_nan=False)
 
 
 def test_our_preset_keeps_what_published_thresholds_were_seen_to_drop_wrongly() -> None:
