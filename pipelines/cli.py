@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|fim`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|fim`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -188,6 +188,26 @@ def train(config: Config, sets: Sets = None) -> None:
 
     # Past typer, to which this code would be an interruption: what there is to say was said.
     sys.exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
+
+
+@app.command(short_help="Say what each loop of a trained model does.")
+def diagnose(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or the folder of a training.", metavar="CHECKPOINT")],
+    data: Annotated[str | None, typer.Option(help="The dataset folder; by default the run that it lies in.")] = None,
+    sequences: Annotated[int, typer.Option(min=1, help="Held-out sequences to measure on.")] = 32,
+    as_json: Json = False,
+) -> None:
+    """Measure every loop of a trained model on held-out sequences: bits per byte, moves of the state, gates.
+
+    Example: loopdata diagnose runs/quickstart/train/two_loops-*
+    """
+    from pipelines.diagnose import diagnose_checkpoint, print_diagnosis
+
+    found, path = diagnose_checkpoint(checkpoint, data, sequences)
+    if as_json:
+        _print_json(found)
+    else:
+        print_diagnosis(found, path, Console())
 
 
 @app.command(short_help="Show files with holes to fill, in colours.")

@@ -24,7 +24,7 @@ from pipelines.summary import print_summary
 from tests.pipelines.command import ROOT, call, end, start, write_run_file
 from tests.pipelines.corpus_case import complete, git, outputs, run_data, write_files
 
-COMMANDS = ["run", "plan", "status", "explain", "attribution", "inspect", "train", "fim"]
+COMMANDS = ["run", "plan", "status", "explain", "attribution", "inspect", "train", "diagnose", "fim"]
 Capsys = pytest.CaptureFixture[str]
 
 
@@ -79,7 +79,7 @@ def test_the_examples_of_all_commands_run_one_after_the_other(
     run = ["run", "configs/quickstart.yaml", "--runner", "inline", "--json"]
     said = call(capsys, *run)
     assert said.code == 0, said.err
-    for name in ("plan", "status", "explain", "attribution", "inspect", "train", "fim"):
+    for name in ("plan", "status", "explain", "attribution", "inspect", "train", "diagnose", "fim"):
         said = call(capsys, *example(name))
         assert said.code == 0, said.err
         assert said.out
