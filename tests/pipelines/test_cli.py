@@ -79,7 +79,7 @@ def test_the_examples_of_all_commands_run_one_after_the_other(
     run = ["run", "configs/quickstart.yaml", "--runner", "inline", "--json"]
     said = call(capsys, *run)
     assert said.code == 0, said.err
-    for name in ("plan", "status", "explain", "attribution", "inspect", "train", "diagnose", "fim"):
+    for name in ("plan", "status", "explain", "attribution", "inspect", "train", "fim"):
         said = call(capsys, *example(name))
         assert said.code == 0, said.err
         assert said.out
