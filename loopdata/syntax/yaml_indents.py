@@ -29,7 +29,7 @@ def _columns(data: npt.NDArray[np.uint8]) -> Ints:
     blank = (data == _SPACE) | (data == _TAB) | (data == _NEWLINE)
     indicators = (data == ord("-")) | (data == ord("?")) | (data == ord(":"))
     followed = np.append(blank[1:], True)
-    filled = np.flatnonzero(data != _SPACE)
+    filled = np.flatnonzero((data != _SPACE) & (data != _NEWLINE))
     line_starts = np.concatenate([[0], np.flatnonzero(data == _NEWLINE) + 1])
     at = np.searchsorted(filled, line_starts)
     firsts = filled[at[at < len(filled)]]
