@@ -2,8 +2,9 @@
 
 Enters: documents with `path` and `text`. Leaves: the same with `language`, which is never null (`Unknown` where nothing
 speaks), without those that `keep` and `drop` leave out. Names are linguist's; how one is found is in
-`loopdata.syntax.file_language`. A language that content gave, other than the name alone would have, is marked with
-what decided. Limit: the content of a file whose name one language has is not looked at.
+`loopdata.syntax.file_language`; one that the source declared stays. A language that content gave, other than the name
+alone would have, is marked with what decided. Limit: the content of a file whose name one language has is not looked
+at.
 """
 
 from typing import Any, ClassVar
@@ -54,9 +55,11 @@ class Language(Stage):
         """Name all, and drop the languages that are not wanted."""
         doc_ids, paths = table["doc_id"].to_pylist(), table["path"].to_pylist()
         texts = table["text"].cast(pa.large_binary())
+        at = table.schema.get_field_index("language")
+        declared = table["language"].to_pylist() if at >= 0 else [None] * table.num_rows
         named = [
-            of_file(path, memoryview(text.as_buffer() or b""), self.config.network)
-            for path, text in zip(paths, texts, strict=True)
+            Named(name, "source") if name else of_file(path, memoryview(text.as_buffer() or b""), self.config.network)
+            for name, path, text in zip(declared, paths, texts, strict=True)
         ]
         wanted = [self._wants(name.language) for name in named]
         fates = [
@@ -65,14 +68,13 @@ class Language(Stage):
             if (fate := self._fate(doc_id, path, name, keep)) is not None
         ]
         column = pa.array([name.language for name in named], schema.DOCUMENT["language"])
-        at = table.schema.get_field_index("language")
         table = table.append_column("language", column) if at < 0 else table.set_column(at, "language", column)
         return Outcome(table if all(wanted) else table.filter(pa.array(wanted, pa.bool_())), fates)
 
     def _fate(self, doc_id: str, path: str | None, named: Named, wanted: bool) -> Fate | None:
         if not wanted:
             return Fate(doc_id, self.label, "dropped", "language", details=named.language)
-        if named.by in ("name", "usual") or named.language == language_names.of_path(path or ""):
+        if named.by in ("source", "name", "usual") or named.language == language_names.of_path(path or ""):
             return None
         return Fate(doc_id, self.label, "marked", "by_content", details=f"{named.language} by {named.by}")
 

@@ -19,10 +19,11 @@ UNHEARD = 0.05  # the probability of a language that the network does not know, 
 
 
 class Named(NamedTuple):
-    """A language, and what decided; `usual` is the most common language of the name, where nothing else did."""
+    """A language, and what decided: `source` is one that was declared, `usual` the most common one of the name, where
+    nothing else decided."""
 
     language: str
-    by: Literal["name", "modeline", "shebang", "signs", "network", "usual"]
+    by: Literal["source", "name", "modeline", "shebang", "signs", "network", "usual"]
 
 
 def of_file(path: str | None, text: bytes | memoryview, network: bool = True) -> Named:

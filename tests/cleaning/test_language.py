@@ -40,6 +40,12 @@ def test_the_versions_of_the_network_are_part_of_the_key_only_where_it_is_asked(
     assert Language(LanguageConfig(network=False)).identity()["network"] is None
 
 
+def test_a_language_that_the_source_declares_stays() -> None:
+    columns = {"doc_id": ["0", "1"], "path": ["a.py", "a.py"], "text": pa.array(["", ""], pa.large_string())}
+    table = pa.table(columns | {"language": pa.array(["Ruby", None], pa.string())})
+    assert Language().apply(table).kept["language"].to_pylist() == ["Ruby", "Python"]
+
+
 @pytest.mark.parametrize(
     ("config", "kept"),
     [

@@ -30,7 +30,7 @@ SNIPPETS: dict[str, tuple[str, int, int, int, int]] = {
     "TOML": ('# c\na = 1\n[b]\nc = "d"\n', 0, 0, 3, 0),
     "TSX": ("import a from 'b';\n// c\nfunction F(x: number) { return <p>{x}</p>; }\n", 1, 0, 4, 1),
     "TypeScript": ("import a from 'b';\n// c\nclass A { f(x: number): number { return x; } }\n", 1, 1, 4, 1),
-    "YAML": ("# c\na: &x\n  - 'b'\n  - {c: 1}\nd: |\n  e\n", 0, 0, 3, 0),
+    "YAML": ("# c\nd: |\n  e\na: &x\n  - 'b'\n  - {f: 1}\n", 0, 0, 3, 0),
 }
 BROKEN: dict[str, tuple[str, int]] = {
     "C": ("int f( { return 1; }\n", 7),
