@@ -311,6 +311,4 @@ def recorded(file: File) -> Hit | None:
 
 
 CHECKS: tuple[Callable[[File], Hit | None], ...] = (minified, recorded)
-RULES = frozenset(
-    {name.rule for name in NAMES} | {marker.rule for marker in MARKERS} | {check.__name__ for check in CHECKS}
-) - {"recorded"}
+RULES = frozenset({"minified", *(name.rule for name in NAMES), *(marker.rule for marker in MARKERS)})

@@ -13,9 +13,10 @@ from functools import cache
 import re2
 
 from loopdata.syntax.signs_braces import BRACES
+from loopdata.syntax.signs_markup import MARKUP
 from loopdata.syntax.signs_others import OTHERS
 
-SIGNS = BRACES | OTHERS
+SIGNS = BRACES | MARKUP | OTHERS
 HEAD_BYTES = 8_192
 LEAST = 4  # points that decide
 MARGIN = 3  # points before the next
