@@ -11,7 +11,8 @@ are below 10.
 from collections.abc import Collection, Iterator
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
 
-from loopdata.cleaning.placeholders import Family, Finding, compiled
+from loopdata.cleaning.patterns import Sought, compiled
+from loopdata.cleaning.placeholders import Family, Finding
 
 MAX_LOCAL, MAX_DOMAIN = 64, 253  # RFC 5321
 # Two letters are a country; of the longer ones those with many registrations, so that `a@b.shape` is none.
@@ -42,8 +43,11 @@ _EXAMPLE_LABELS = frozenset(
     email address provider somewhere elsewhere there here nowhere xxx xyz abc abcd whatever something fake dummy
     placeholder blah nobody user username place localhost""".split()
 )
-_EMAIL = compiled(
-    rb"[A-Za-z0-9][A-Za-z0-9._%+'-]*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
+_EMAIL = Sought(
+    b"@",
+    compiled(
+        rb"[A-Za-z0-9][A-Za-z0-9._%+'-]*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
+    ),
 )
 _USER_INFO = compiled(rb"://[^\s/@\"'<>]*$")
 _IPV4 = compiled(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3,}")
@@ -66,8 +70,6 @@ _PUBLIC = frozenset(
 
 def find_emails(text: bytes, exempt: Collection[bytes]) -> Iterator[Finding]:
     """E-mail addresses. `exempt`, in lower case: `domain.org` and all below it, `name@` anywhere, whole addresses."""
-    if b"@" not in text:
-        return
     for match in _EMAIL.finditer(text):
         start, end = match.span()
         if end - start > MAX_LOCAL + 1 + MAX_DOMAIN or _USER_INFO.search(text[max(0, start - 100) : start]):

@@ -100,6 +100,13 @@ def test_lines_that_speak_of_hashes_are_left_alone(word: str) -> None:
     assert values(f'{word}\ntoken="{value}"') == [value]
 
 
+def test_a_table_of_hashes_holds_no_secrets() -> None:
+    rng = random.Random(5)
+    rows = [f'    "{name}": "{draw("h", 16, rng)}",\n' for name in ("Bucket", "Queue", "AccessKey", "Topic", "Role")]
+    assert values("".join(rows)) == []
+    assert len(values("".join(rows[:4]))) == 1
+
+
 def test_a_value_has_eight_characters() -> None:
     value = "k7Xq9Zv2"
     assert values(f'password = "{value}"') == [value]
