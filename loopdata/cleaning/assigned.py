@@ -36,7 +36,7 @@ _GIVEN = compiled(
 )  # fmt: skip
 _IN_TAGS, _FREE_RUN = compiled(rb"[^<>\s]+"), compiled(_FREE + rb"+")
 _SAYS_NO_VALUE = compiled(
-    rb"(?i)(?:hash(?:ed)?|digest|checksum|type|names?|ur[il]s?|endpoint|path|file|fields?|label|regexp?|pattern|format"
+    rb"(?i)^i[sz]|(?:hash(?:ed)?|digest|checksum|type|names?|ur[il]s?|endpoint|path|file|fields?|label|regexp?|pattern|format"
     rb"|algorithm|length|size|count|ids?|index|class|prefix|suffix|sha[0-9]*|md5|fingerprint|hint|help|text)$"
 )
 _TURNS_PAGES = compiled(rb"(?i)(?:next|page|continuation|sync|cursor|start|csrf)[_-]?$")  # a token that opens nothing
@@ -48,7 +48,7 @@ _HEX_IN_QUOTES = compiled(rb"[\"'][0-9a-f]{8,128}[\"']")
 _TABLE, _MIN_TABLE = 400, 5  # bytes to either side in which so many values make a table
 _UUID = compiled(rb"(?i)^\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?$")
 _NO_LITERAL = compiled(
-    rb"^[$<{]|^%\w+%$|[$#]\{|\{\{|%[(s]|<%|\$\(|://|\s|\\[a-z]|\[\^?\w-\w|\(\?|\(\)|^--|^0x|\.\.\.|^[0-9.,:+/xX_-]+$"
+    rb"^[$<{]|^%\w+%$|[$#]\{|\{\{|%[(s]|<%|\$\(|://|\s|\\[a-z]|\[\^?\w-\w|\(\?|\(\)|^--|^0x|\.\.\.|^[0-9.,:+/xX_-]+$|^[A-Z_]+$"
     rb"|^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$"
 )
 _URL_PASSWORD = Sought(
