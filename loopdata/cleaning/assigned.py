@@ -16,23 +16,23 @@ from loopdata.cleaning.patterns import Sought, compiled
 from loopdata.cleaning.placeholders import Family, Finding, pretends
 
 _NAME = compiled(
-    rb"(?i)passw(?:or)?d|passphrase|passcode|pwd|\bpass\b|_pass\b|secret|token|credential|bearer|authorization|_auth\b"
-    rb"|(?:api|access|account|auth|client|consumer|encryption|license|master|private|service|session|shared|signing"
-    rb"|storage)[_. -]?key"
+    rb"(?i)(?:api|access|account|auth|client|consumer|encryption|license|master|private|secret|service|session|shared"
+    rb"|signing|storage)[_. -]?key|passw(?:or)?d|passphrase|passcode|pwd|\bpass\b|_pass\b|\bpw\b|secret|token"
+    rb"|credential|bearer|authorization|_auth\b"
 )
 _REST = rb"([a-z0-9_.-]*)"  # of the name
 _OPERATOR = (
-    rb"[\\\"'`\])]{0,4}[ \t]*(?:(?::[ \t]*[&*]?[a-z][a-z0-9_.<>\[\]| ?]{0,24}?)?(?:=|:=|=>|[=!]==?|:|\()[ \t]*"
-    rb"|,[ \t]*(?:[\"'](?:value|default)[\"'][ \t]*:[ \t]*)?|(?:value|content|default)=)(?:[brufl@$]{1,2})?"
+    rb"[\\\"'`\])]{0,4}[ \t]*(?:(?::[ \t]*[&*]?[a-z][a-z0-9_.<>\[\]| ?]{0,24}?)?(?:=|:=|=>|[=!]==?|:|\(|,)[ \t]*)"
 )
-_WORDS = rb"[ \t]+(?:(?:[a-z]+[ \t]+){0,6}(?:is|was|are|be|to|with|as)[ \t:]+)?"
+_BESIDE = rb"[\"']?,?\s{1,24}[\"']?(?:value|content|default)[\"']?[ \t]*[:=][ \t]*"  # name: X, value: Y
+_WORDS = rb"[ \t]+(?:(?:[a-z]+[ \t]+){0,6}(?:is|was|are|be|to|with|as|[a-z]+:)[ \t:]+)?\(?"
 _FREE = rb"[^\s\"'`,;&=<>(){}\[\]|\\]"  # of a value without quotes
 # From a name to where its value begins: in quotes, by an operator, a call or an attribute (2) or by words (3); between
-# tags (4); free, in a shell or in YAML (5), or by words (6). Short, since captured bytes cost more than bytes read.
+# tags (4); free, in a shell, YAML or a table (5), or by words (6). Short: captured bytes cost more than bytes read.
 _GIVEN = compiled(
-    rb"(?i)" + _REST + rb"(?:" + _OPERATOR + rb"(\\?[\"'`])|" + _WORDS + rb"([\"'`])|(>)[^<>\s]|"
-    rb"[\"'`\]]{0,2}[ \t]*(?::=|=>|==?|:)[ \t]*(?:(?:bearer|basic|token)[ \t]+)?(" + _FREE + rb")|"
-    + _WORDS + rb"(" + _FREE + rb"))"
+    rb"(?i)" + _REST + rb"(?:(?:" + _BESIDE + rb"|" + _OPERATOR + rb")(?:[brufl@$]{1,2})?(\\?[\"'`])|"
+    + _WORDS + rb"([\"'`])|(>)[^<>\s]|(?:" + _BESIDE + rb"|[\"'`\]]{0,2}[ \t]*(?::=|=>|==?|:\*{0,2}|\|)[ \t]*"
+    rb"(?:(?:bearer|basic|token)[ \t]+)?)(" + _FREE + rb")|" + _WORDS + rb"(" + _FREE + rb"))"
 )  # fmt: skip
 _IN_TAGS, _FREE_RUN = compiled(rb"[^<>\s]+"), compiled(_FREE + rb"+")
 _SAYS_NO_VALUE = compiled(
@@ -54,6 +54,7 @@ _NO_LITERAL = compiled(
 _URL_PASSWORD = Sought(
     b"://", compiled(rb"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s:/@\"'<>`]{0,64}):([^\s/@\"'<>`]{3,128})@[A-Za-z0-9\[$]")
 )
+_USER_OPTION = Sought(b"-u", compiled(rb"\s(?:-u|--user)[ =][\"']?([\w.@-]{1,64}):([^\s\"'`@]{8,128})"))
 _LOOK, _MAX_VALUE = 120, 256  # bytes after a name in which its value begins, bytes of a value
 _LINE = 200  # bytes to either side that are asked whether the line speaks of hashes
 _MIN_VALUE, _MIN_CLASSES = 8, 3
@@ -85,11 +86,12 @@ def find_assigned(text: bytes) -> Iterator[Finding]:
 
 
 def find_url_passwords(text: bytes) -> Iterator[Finding]:
-    """The password of `scheme://user:password@host`."""
-    for match in _URL_PASSWORD.finditer(text):
-        value = _Value(match.start(2), match.end(2), QUOTED)
-        if match.group(1) != match.group(2) and _is_secret(text, value, True):
-            yield Finding(value.start, value.end, "url_password", Family.PASSWORD)
+    """The password of `scheme://user:password@host`, and of a command's option `-u user:password`."""
+    for pattern in (_URL_PASSWORD, _USER_OPTION):
+        for match in pattern.finditer(text):
+            value = _Value(match.start(2), match.end(2), QUOTED)
+            if match.group(1) != match.group(2) and _is_secret(text, value, True):
+                yield Finding(value.start, value.end, "url_password", Family.PASSWORD)
 
 
 def _value(text: bytes, name: "re2._Match") -> _Value | None:

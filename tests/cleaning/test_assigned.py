@@ -36,6 +36,7 @@ def values(text: str) -> list[str]:
         f'<add key="ClientSecret" value="{KEY}"/>',
         f"<password>{KEY}</password>",
         f'{{\\"password\\": \\"{PASSWORD}\\"}}',
+        f'pw: "{PASSWORD}"',
         f"CREATE USER a IDENTIFIED BY PASSWORD '{KEY}'",
     ],
 )
@@ -56,6 +57,13 @@ def test_a_value_in_quotes_that_a_name_says_is_secret(text: str) -> None:
         f"curl -H 'Authorization: Bearer {KEY}'",
         f"The password for staging is {PLAIN}.",
         f"my api key is `{KEY}`, keep it",
+        f"the secret key: {KEY}",
+        f"- name: TOKEN\n  value: {KEY}\n",
+        f"| password | {PLAIN} |",
+        f"**Password:** {PLAIN}",
+        f"The admin password ({PLAIN}) works.",
+        f"password of the server: {PLAIN}",
+        f"curl -u admin:{PLAIN} https://kernel.org/",
         f"machine x login y password {PLAIN}\n",
     ],
 )
