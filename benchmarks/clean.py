@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from benchmarks.contenders import measure, median, source_files, spread, use_one_core
 from benchmarks.harness import input_hash, report
 from loopdata import schema
 from loopdata.cleaning import secrets
-from loopdata.cleaning.line_statistics import Statistics
 from loopdata.cleaning.line_statistics import measure as statistics_of
 from loopdata.cleaning.patterns import Sought, compiled
+from tests.cleaning.test_line_statistics import expected as plain_statistics
+from tests.cleaning.test_line_statistics import rows
 
 MAX_BYTES = 8_000_000
 PACKAGES = ("google-re2", "numpy", "pyarrow", "tree-sitter")
@@ -46,18 +46,6 @@ def spans(patterns: list[Any], texts: list[bytes]) -> Spans:
     for text in texts:
         for pattern in patterns:
             yield [match.span() for match in pattern.finditer(text)]
-
-
-def plain_statistics(texts: list[str]) -> Statistics:
-    """What `line_statistics.measure` says, in plain Python."""
-    rows = []
-    for text in texts:
-        lines = text.split("\n")
-        lengths = [len(line) for line in (lines if lines[-1] else lines[:-1])]
-        mean = sum(lengths) / len(lengths) if lengths else 0.0
-        letters = sum(character.isalpha() for character in text)
-        rows.append((len(text), len(lengths), max(lengths, default=0), mean, letters))
-    return Statistics(*map(np.array, zip(*rows, strict=True)))
 
 
 def documents(texts: list[str]) -> pa.Table:
@@ -105,15 +93,14 @@ def main() -> None:
     ours = [Sought(literal, compiled(pattern)) for literal, pattern in PATTERNS]
     bare, theirs = [sought.pattern for sought in ours], [re.compile(pattern) for _, pattern in PATTERNS]
     assert list(spans(ours, texts)) == list(spans(bare, texts)) == list(spans(theirs, texts))
-    for mine, plain in zip(statistics_of(column), plain_statistics(strings), strict=True):
-        assert np.array_equal(mine, plain)
+    assert rows(statistics_of(column)) == [plain_statistics(text) for text in strings]
     seconds = measure(
         {
             "patterns": lambda: list(spans(ours, texts)),
             "patterns without literals": lambda: list(spans(bare, texts)),
             "patterns re": lambda: list(spans(theirs, texts)),
             "statistics": lambda: statistics_of(column),
-            "statistics python": lambda: plain_statistics(strings),
+            "statistics python": lambda: [plain_statistics(text) for text in strings],
             "secrets": lambda: stage.apply(table),
         }
     )

@@ -47,6 +47,7 @@ _HASHES = compiled(
 _HEX_IN_QUOTES = compiled(rb"[\"'][0-9a-f]{8,128}[\"']")
 _TABLE, _MIN_TABLE = 400, 5  # bytes to either side in which so many values make a table
 _UUID = compiled(rb"(?i)^\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?$")
+# Variables, templates, formats, URLs, escapes, classes of characters, options, numbers, constants, addresses.
 _NO_LITERAL = compiled(
     rb"^[$<{]|^%\w+%$|[$#]\{|\{\{|%[(s]|<%|\$\(|://|\s|\\[a-z]|\[\^?\w-\w|\(\?|\(\)|^--|^0x|\.\.\.|^[0-9.,:+/xX_-]+$|^[A-Z_]+$"
     rb"|^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$"
@@ -76,7 +77,7 @@ def find_assigned(text: bytes) -> Iterator[Finding]:
         if name.start() < behind:
             continue
         value = _value(text, name)
-        is_password = b"pass" in name.group().lower() or name.group().lower() == b"pwd"
+        is_password = b"pass" in name.group().lower() or name.group().lower() in (b"pw", b"pwd")
         if value is None or not _is_secret(text, value, is_password):
             continue
         if not (_speaks_of_hashes(text, name.start()) or _in_table_of_hashes(text, value)):
