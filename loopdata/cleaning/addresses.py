@@ -81,7 +81,7 @@ def find_emails(text: bytes, exempt: Collection[bytes]) -> Iterator[Finding]:
 def _is_somebodys(address: bytes, exempt: Collection[bytes]) -> bool:
     local, _, domain = address.partition(b"@")
     labels = domain.split(b".")
-    if len(local) > MAX_LOCAL or b".." in local or labels[-1] not in TOP_LEVEL:
+    if len(local) > MAX_LOCAL or b".." in local or b"example" in address or labels[-1] not in TOP_LEVEL:
         return False
     if len(labels[-2]) == 1 or _registered(labels) in _EXAMPLE_LABELS:
         return False

@@ -43,7 +43,7 @@ def _end(text: bytes, start: int) -> int:
     last = _END.search(text, start, limit)
     body = _BODY.match(text, start, last.start() if last else limit)
     runs = list(_BASE64_RUN.finditer(text, start, body.end()))
-    if sum(run.end() - run.start() for run in runs) < _MIN_BASE64:
+    if sum(run.end() - run.start() for run in runs) < _MIN_BASE64 or b"EXAMPLE" in text[start : body.end()]:
         return 0
     whole = last is not None and body.end() == last.start()
     return int(last.end() if whole else runs[-1].end())

@@ -41,6 +41,7 @@ def test_an_address_with_a_domain_in_use(text: str, found: str) -> None:
         "jane@host.test",
         "root@localhost",
         "foo@bar.com",
+        "exampleuser@kernel.org",
         "you@yourdomain.com",
         "a@b.co",
         "lodash@4.17.21",
