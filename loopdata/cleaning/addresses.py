@@ -61,10 +61,9 @@ _ADDRESS = compiled(
 )
 _BESIDE = 24  # bytes before an address that are asked what it is
 _SMALL = 32
-# Resolvers that everybody names, and numbers that count or repeat.
+# Resolvers that everybody names, and numbers that count.
 _PUBLIC = frozenset(
-    b"""8.8.4.4 8.8.8.8 9.9.9.10 11.22.33.44 12.34.56.78 111.111.111.111 123.123.123.123 123.45.67.89 208.67.220.220
-    208.67.222.222 99.99.99.99""".split()
+    b"8.8.4.4 8.8.8.8 9.9.9.10 11.22.33.44 12.34.56.78 123.45.67.89 208.67.220.220 208.67.222.222".split()
 )
 
 
@@ -119,7 +118,7 @@ def _is_hosts_ipv4(text: bytes, start: int, end: int) -> bool:
     numbers = [int(part) for part in value.split(b".")]
     if len(numbers) != 4 or max(numbers) > 255 or b".".join(b"%d" % number for number in numbers) != value:
         return False
-    if _is_special(numbers) or max(numbers) < 10 or value in _PUBLIC:
+    if _is_special(numbers) or max(numbers) < 10 or len(set(numbers)) == 1 or value in _PUBLIC:
         return False
     before = text[max(0, start - _BESIDE) : start]
     if _VERSION.search(before) is not None:
