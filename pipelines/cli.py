@@ -190,6 +190,26 @@ def train(config: Config, sets: Sets = None) -> None:
     sys.exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
 
 
+@app.command(short_help="Say what each loop of a trained model does.")
+def diagnose(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or the folder of a training.", metavar="CHECKPOINT")],
+    data: Annotated[str | None, typer.Option(help="The dataset folder; by default the run that it lies in.")] = None,
+    sequences: Annotated[int, typer.Option(min=1, help="Held-out sequences to measure on.")] = 32,
+    as_json: Json = False,
+) -> None:
+    """Measure every loop of a trained model on held-out sequences: bits per byte, moves of the state, gates.
+
+    Example: loopdata diagnose runs/quickstart/train/two_loops-*
+    """
+    from pipelines.diagnose import diagnose_checkpoint, print_diagnosis
+
+    found, path = diagnose_checkpoint(checkpoint, data, sequences)
+    if as_json:
+        _print_json(found)
+    else:
+        print_diagnosis(found, path, Console())
+
+
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:
     from pipelines.run_file import read_run_file
 
