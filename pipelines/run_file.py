@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field
 
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.data_files import DataFiles
 from loopdata.cleaning.language import Language
 from loopdata.cleaning.licence import Licence
 from loopdata.cleaning.notebooks import Notebooks
@@ -34,7 +35,7 @@ from pipelines.arms import read_arms
 
 SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
 STAGES: dict[str, type[Step]] = {
-    kind.name: kind for kind in (Notebooks, Clean, Language, Licence, ExactDedup, NearDedup, Syntax)
+    kind.name: kind for kind in (Notebooks, Clean, Language, Licence, DataFiles, ExactDedup, NearDedup, Syntax)
 }
 BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
 
