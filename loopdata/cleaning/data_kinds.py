@@ -65,9 +65,10 @@ _YAML_ENTRY = re.compile(r"(?m)^- ")
 _YAML_KEY = re.compile(r"(?m)^(?:- )?[\"']?([\w.$/-][\w.$/ -]{0,59}?)[\"']?[ \t]*:(?:[ \t]|$)")
 _MANY_ENTRIES, _MANY_KEYS, _MANY_ROWS = 200, 300, 50
 _ROW = re.compile(
-    r"(?mi)^(?:insert\s+(?:ignore\s+)?into\b|replace\s+into\b|\s*\(.*\)[,;]\s*$|[^\t\n;]*\t[^\t\n]*\t).*$"
+    r"(?mi)^(?:insert[ \t]+(?:ignore[ \t]+)?into\b|replace[ \t]+into\b|[ \t]*\(.*\)[,;][ \t]*$"
+    r"|[^\t\n;]*\t[^\t\n]*\t).*$"
 )
-_TABLE_NAME = re.compile(r"(?i)\b(?:into|copy|table)\s+(?:if\s+not\s+exists\s+)?([\w.`\"\[\]]{1,60})")
+_TABLE_NAME = re.compile(r"(?i)\b(?:into|copy|table) +(?:if not exists )?([\w.`\"\[\]]{1,60})")
 _TAG = re.compile(r"<([A-Za-z_][\w:.-]{0,60})")
 
 
