@@ -86,7 +86,7 @@ def run(
 def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json = False) -> None:
     """Say which units a run would do, which are done, and about how long the rest takes. Runs nothing.
 
-    Example: loopdata plan configs/quickstart.yaml --set corpus.clean.max_mean_line=80
+    Example: loopdata plan configs/quickstart.yaml --set corpus.heuristics.rules.max_mean_line=80
     """
     from pipelines.plan import plan_run, print_plan
 

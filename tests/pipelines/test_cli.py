@@ -113,7 +113,8 @@ def test_json_is_one_value_for_every_command_that_reports(
     assert json_of(call(capsys, "plan", config, "--json").out)[0]["phase"] == "ingest"
     assert json_of(call(capsys, "run", config, "--runner", "inline", "--json").out)["ran"]["ingest"] == 7
     assert json_of(call(capsys, "status", run, "--json").out)["complete"] is True
-    assert json_of(call(capsys, "explain", run, "alpha/mean.py", "--json").out)[0]["ended_by"]["rule"] == "mean_line"
+    explained = json_of(call(capsys, "explain", run, "alpha/mean.py", "--json").out)[0]
+    assert explained["ended_by"]["rule"] == "max_mean_line"
     table = str(tmp_path / "places.parquet")
     assert json_of(call(capsys, "attribution", run, "--out", table, "--json").out)["table"] == table
     assert len(json_of(call(capsys, "inspect", run, "--json").out)["shards"]) == 6
@@ -274,4 +275,4 @@ def test_no_line_of_a_report_is_wider_than_a_terminal_but_for_a_path(data: dict[
     assert all(run in line or data["run"] in line for line in wide), wide
     assert not any("…" in line for line in shown)
     assert any(line.startswith("  ingest would run tree/alpha, tree/beta, tree/delta, 4 more") for line in shown)
-    assert any("clean: dropped.alphabetic 1" in line for line in shown)
+    assert any("heuristics: dropped.max_longest_line 1" in line for line in shown)
