@@ -2,8 +2,9 @@
 
 Enters: the start of a text. Leaves: the licence with its line and what said so: an SPDX tag, a licence text or notice,
 a tag such as `@license MIT`, or a sentence. Only comments at the top of the file are read, and SPDX tags anywhere in
-the first 4 KiB that stand behind nothing but comment marks. Most files of a repository share one header, so that what a
-header says is remembered. Limit: a header behind more than 4 KiB, or behind code, is not seen.
+the first 4 KiB that stand behind nothing but comment marks. A link to a licence is none: it often is about an article
+or a data set. Many files of a repository share one header, so that what a header says is remembered. Limit: a header
+behind more than 4 KiB, or behind code, is not seen.
 """
 
 import re
@@ -84,7 +85,7 @@ def _read(comments: str) -> Header | None:
     if not _holds(comments, _WORDS):
         return None
     plain = unwrapped(comments)
-    regions = recognised(comments) if _holds(plain, _WORDS_OF_TEXTS) else []
+    regions = recognised(comments, links=False) if _holds(plain, _WORDS_OF_TEXTS) else []
     if regions:
         outside = _outside(plain, [(region.start, region.end) for region in regions])
         licence = combined([region.id for region in regions], says_either(outside), outside)
