@@ -47,10 +47,9 @@ _JSON_CONFIG = re.compile(
     r'|type"\s*:\s*"object")',
     re.DOTALL,
 )
-_XML_CODE_EXTENSIONS = (
-    ".xsd", ".wsdl", ".csproj", ".vcxproj", ".fsproj", ".vbproj", ".props", ".targets", ".nuspec", ".xaml", ".iml",
-    ".xsl", ".xslt",
-)  # fmt: skip
+# What else is JSON or XML (`.csproj`, `.xaml`, `.aml`, `.storyboard`) was written for a tool.
+_JSON_DATA = (".json", ".jsonl", ".ndjson", ".geojson", ".topojson", ".har", ".map")
+_XML_DATA = (".xml", ".rss", ".atom", ".rdf", ".resx", ".kml", ".gpx", ".gml", ".osm")
 _XML_ROOT = re.compile(r"<(?![?!])([A-Za-z_][\w:.-]*)([^>]{0,2000})")
 _XML_CODE_ROOTS = re.compile(
     r"(?:project|web-app|beans|configuration|Configuration|manifest|resources|plist|package|persistence|mapper|module"
@@ -107,7 +106,9 @@ def _by_name(path: str) -> bool | None:
 
 def _json_is_data(path: str, text: str) -> bool:
     said = _by_name(path)
-    return said if said is not None else not _JSON_CONFIG.match(text)
+    if said is not None:
+        return said
+    return path.lower().endswith(_JSON_DATA) and not _JSON_CONFIG.match(text)
 
 
 def _yaml_is_data(path: str, text: str) -> bool:
@@ -122,7 +123,7 @@ def _exceeds(pattern: re.Pattern[str], text: str, count: int) -> bool:
 
 
 def _xml_is_data(path: str, text: str) -> bool:
-    if path.lower().endswith(_XML_CODE_EXTENSIONS) or _by_name(path) is False:
+    if not path.lower().endswith(_XML_DATA) or _by_name(path) is False:
         return False
     root = _XML_ROOT.search(text[:_HEAD])
     if root is None:
