@@ -50,6 +50,7 @@ _JSON_CONFIG = re.compile(
 # What else is JSON or XML (`.csproj`, `.xaml`, `.aml`, `.storyboard`) was written for a tool.
 _JSON_DATA = (".json", ".jsonl", ".ndjson", ".geojson", ".topojson", ".har", ".map")
 _XML_DATA = (".xml", ".rss", ".atom", ".rdf", ".resx", ".kml", ".gpx", ".gml", ".osm")
+_TEMPLATE = re.compile(r"\{%|\{\{|<%|<\?php")
 _XML_ROOT = re.compile(r"<(?![?!])([A-Za-z_][\w:.-]*)([^>]{0,2000})")
 _XML_CODE_ROOTS = re.compile(
     r"(?:project|web-app|beans|configuration|Configuration|manifest|resources|plist|package|persistence|mapper|module"
@@ -124,6 +125,8 @@ def _exceeds(pattern: re.Pattern[str], text: str, count: int) -> bool:
 
 def _xml_is_data(path: str, text: str) -> bool:
     if not path.lower().endswith(_XML_DATA) or _by_name(path) is False:
+        return False
+    if _TEMPLATE.search(text):
         return False
     root = _XML_ROOT.search(text[:_HEAD])
     if root is None:

@@ -85,6 +85,7 @@ def test_data_are_told_by_name_folder_and_content(path: str, language: str, text
         ("pom.xml", "XML", "<x/>"),
         ("App.csproj", "XML", "<x/>"),
         ("topic.aml", "XML", "<topic/>"),
+        ("sitemap.xml", "XML", "<urlset>{% for url in urls %}<url/>{% endfor %}</urlset>"),
         ("a.avsc", "JSON", "{}"),
         ("AndroidManifest.xml", "XML", "<x/>"),
         ("res/layout/a.xml", "XML", '<LinearLayout xmlns:android="http://x"/>'),
