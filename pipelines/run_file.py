@@ -15,6 +15,7 @@ from pydantic import Field
 
 from loopdata.cleaning.as_text import AsText
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.data_files import DataFiles
 from loopdata.cleaning.generated import Generated
 from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
@@ -49,6 +50,7 @@ STAGES: dict[str, type[Step]] = {
         Clean,
         Language,
         Licence,
+        DataFiles,
         Generated,
         Heuristics,
         Secrets,
