@@ -92,6 +92,12 @@ class MixtureSection(Strict):
     max_epochs: int = Field(default=4, ge=1)
 
 
+class RowsSection(Strict):
+    """Where the rows of tables go whose documents remain."""
+
+    to: str
+
+
 class FailuresSection(Strict):
     """How many documents may be quarantined before the run fails: the larger of the two."""
 
@@ -120,6 +126,7 @@ class _File(Strict):
     samples: dict[str, dict[str, Any]] = Field(default_factory=dict)
     mixture: MixtureSection | None = None
     train: dict[str, Any] | None = None
+    rows: RowsSection | None = None
     failures: FailuresSection = FailuresSection()
     alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
@@ -141,6 +148,7 @@ class RunFile:
     tokens: TokensSection | None
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
+    rows_to: str | None
     failures: Failures
     alarms: AlarmsSection
     limits: LimitsSection
@@ -183,6 +191,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.tokens,
         file.mixture,
         arms,
+        _whole(file.rows.to) if file.rows else None,
         Failures(file.failures.max_documents, file.failures.max_share),
         file.alarms,
         file.limits,
@@ -193,6 +202,7 @@ def _repeatable(data: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[s
     """The mapping as it stays in the run folder: local paths whole, model files read in."""
     sources = {name: _whole_path(entry) for name, entry in data["sources"].items()}
     result = data | {"run": _whole(data["run"]), "sources": sources}
+    result |= {"rows": {"to": _whole(data["rows"]["to"])}} if data.get("rows") else {}
     return result | {"train": {"arms": arms}} if arms else result
 
 
