@@ -88,6 +88,7 @@ class NearDedup(Dedup):
     """Keeps one of nearly equal texts."""
 
     name = "near_dedup"
+    by_similarity = True
     stays = COPY
     Config = NearConfig
 

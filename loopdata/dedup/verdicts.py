@@ -40,6 +40,7 @@ class Dedup(CorpusStage):
 
     scope = "repo"
     Config = DedupConfig
+    by_similarity: ClassVar[bool] = False  # whether the value of a fate is a similarity, not the size of a group
     stays: str  # the rule under which a document may stay as context
     needs: ClassVar[Mapping[str, pa.DataType | None]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "split", "use", "repo", "path")
