@@ -122,7 +122,7 @@ class Round:
     """One map → exchange → reduce of a CorpusStage.
 
     emits       rows that travel; must hold `key` (uint64): rows with an equal key meet in one reduce. A row of a
-                document carries `unit`, which the engine fills in, if the schema names it.
+                document carries `unit`, which the engine fills in, if the schema names it: as uint64 in eight bytes.
     gives       rows that reduce returns. Where a later round over documents, or `apply`, shall see them, it must hold
                 `unit`: by it the rows come back to the unit that their document lies in.
     over        documents: map sees the documents of a unit; rows: map sees what the round before gave.
@@ -223,6 +223,7 @@ class Builder(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised when the output for the same input changes
+    scope: ClassVar[Literal["row", "repo"]] = "row"  # whether it is given any documents, or whole repositories
     categories: ClassVar[frozenset[str] | None] = None  # None: all; it renders nothing of documents of others
     needs: ClassVar[Mapping[str, pa.DataType]] = {}
     Config: ClassVar[type[Strict]] = Strict
@@ -249,6 +250,10 @@ class Builder(ABC):
 
         Documents with another `use` than `train` get no loss.
         """
+
+    def render_parts(self, table: pa.Table) -> Iterator[pa.Table]:
+        """As `render`, in as many tables as a builder needs whose samples are much larger than their documents."""
+        yield self.render(table)
 
     def check(
         self, samples: pa.Table, tokens: Sequence[Iterable[int]], special: Mapping[str, int], decode: Decode

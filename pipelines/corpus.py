@@ -15,7 +15,7 @@ import pyarrow as pa
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Phases
 from loopdata.engine.exchange import Part, part, whole
-from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
+from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of, given_to
 from loopdata.engine.unit import Manifest, Output, Unit
 from loopdata.errors import ConfigError
 from loopdata.schema import source_schema
@@ -137,8 +137,11 @@ def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_by
         if turn.over == "documents":
             for outputs, found in zip(failures, mapped, strict=True):
                 outputs.append(found.output("failures"))
-    last = given[step.rounds[-1].name]
-    return [(_parts(last, found.unit), tuple(outputs)) for found, outputs in zip(manifests, failures, strict=True)]
+    last = step.rounds[-1]
+    return [
+        (_parts(given[last.name], given_to(last, found.unit)), tuple(outputs))
+        for found, outputs in zip(manifests, failures, strict=True)
+    ]
 
 
 def _maps(
@@ -152,10 +155,10 @@ def _maps(
             task = Map(step, turn, None, (rows,), {}, found.unit)
             units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
         return units
-    back = [earlier.name for earlier in step.rounds if earlier.name in given and "unit" in earlier.gives.names]
+    back = [earlier for earlier in step.rounds if earlier.name in given and "unit" in earlier.gives.names]
     for found in manifests:
         documents = found.output("documents")
-        parts = {name: _parts(given[name], found.unit) for name in back}
+        parts = {earlier.name: _parts(given[earlier.name], given_to(earlier, found.unit)) for earlier in back}
         reads = (documents.sha256, *(item.digest for items in parts.values() for item in items))
         task = Map(step, turn, documents, (), parts, found.unit)
         units.append(Unit(phase, found.name, task, reads, found.num_bytes))

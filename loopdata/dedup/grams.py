@@ -43,7 +43,14 @@ def gram_sets(texts: pa.Array, words: int) -> list[Hashes]:
     data, offsets = text_bytes(texts)
     scratch = scratch_for(offsets)
     counts = (hash_grams(data, offsets[place], offsets[place + 1], words, scratch) for place in range(len(texts)))
-    return [np.unique(scratch[:count]) for count in counts]
+    return [distinct(scratch[:count]) for count in counts]
+
+
+def distinct(values: Hashes) -> Hashes:
+    """Each value once, ascending: `np.unique` without its hash table, which takes four times as long on grams."""
+    found = np.sort(values)
+    once: Hashes = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
+    return once
 
 
 def scratch_for(offsets: Ints) -> Hashes:

@@ -29,13 +29,13 @@ from loopdata.stage import Fate, Round, Stage
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
 DOCUMENT_WEIGHT = 32  # what a document weighs in a cluster beside its grams, in grams (8 bytes)
 
-HEAD_LINE = pa.schema([("key", pa.uint64()), ("documents", pa.int64()), ("unit", pa.string())])
-BOILERPLATE = pa.schema([("unit", pa.string()), ("line", pa.uint64())])
-BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.string())])
+HEAD_LINE = pa.schema([("key", pa.uint64()), ("documents", pa.int64()), ("unit", pa.uint64())])
+BOILERPLATE = pa.schema([("unit", pa.uint64()), ("line", pa.uint64())])
+BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.uint64())])
 # `place` is the unit: under this name the rows are not cut by it, since the next round goes over rows.
-EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.string())])
+EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.uint64())])
 KEYED_EDGE = pa.schema([("key", pa.uint64()), *EDGE])
-MEMBER = pa.schema([("unit", pa.string()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
+MEMBER = pa.schema([("unit", pa.uint64()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
 CANDIDATE = pa.schema(
     [
         ("key", pa.uint64()),  # the cluster
@@ -44,12 +44,12 @@ CANDIDATE = pa.schema(
         ("doc_id", pa.string()),
         ("repo", pa.string()),
         ("grams", pa.large_binary()),  # the sorted set as uint64
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
     ]
 )
 VERDICTS = pa.schema(
     [
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
         ("doc_id", pa.string()),
         ("rule", pa.string()),
         ("ref", pa.string()),  # doc_id of the survivor
@@ -122,7 +122,7 @@ class NearDedup(Dedup):
         table = table.filter(table[self.text].is_valid())
         if step.name == "boilerplate":
             lines, counts = head_lines(table[self.text].combine_chunks())
-            return pa.table([lines, counts, pa.nulls(len(lines), pa.string())], schema=HEAD_LINE)
+            return pa.table([lines, counts, pa.nulls(len(lines), pa.uint64())], schema=HEAD_LINE)
         boilerplate = given["boilerplate"]["line"].to_numpy() if "boilerplate" in given else np.zeros(0, np.uint64)
         if step.name == "bands":
             return self._bands(table, np.sort(boilerplate))
@@ -156,7 +156,7 @@ class NearDedup(Dedup):
         keys = minhash.band_hashes(signatures[some], count, rows)
         doc = clusters.numbers(table["doc_id"].to_pylist())[some]
         columns = [keys.reshape(-1), np.repeat(doc, count), np.repeat(grams[some], count)]
-        return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.string())], schema=BAND)
+        return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.uint64())], schema=BAND)
 
     def _members(self, table: pa.Table) -> pa.Table:
         doc = table["doc"].to_numpy()
@@ -172,7 +172,6 @@ class NearDedup(Dedup):
             pa.array(clusters.numbers(table["doc_id"].to_pylist())), value_set=given["doc"].combine_chunks()
         )
         table, order = table.filter(order.is_valid()), order.drop_null()
-        sets = gram_sets(without(table[self.text].combine_chunks(), boilerplate), self.config.words)
         return pa.table(
             [
                 given["cluster"].take(order),
@@ -180,8 +179,8 @@ class NearDedup(Dedup):
                 rank.ranks(table, self.config.priority, self.label),
                 table["doc_id"],
                 table["repo"],
-                pa.array([grams.tobytes() for grams in sets], pa.large_binary()),
-                pa.nulls(table.num_rows, pa.string()),
+                _as_column(gram_sets(without(table[self.text].combine_chunks(), boilerplate), self.config.words)),
+                pa.nulls(table.num_rows, pa.uint64()),
             ],
             schema=CANDIDATE,
         )
@@ -244,6 +243,13 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     survivor = np.where(alone & ~is_leader, leader, survivor)
     exact, estimated = (np.where(alone, 1.0, values[place]) for values in (found.exact, found.estimated))
     return Choice(survivor, exact, estimated)
+
+
+def _as_column(sets: list[Hashes]) -> pa.Array:
+    """Sets as a binary column."""
+    offsets = np.append(0, np.cumsum([8 * len(grams) for grams in sets])).astype(np.int64)
+    values = np.concatenate([np.zeros(0, np.uint64), *sets])
+    return pa.Array.from_buffers(pa.large_binary(), len(sets), [None, pa.py_buffer(offsets), pa.py_buffer(values)])
 
 
 def _sets(column: pa.Array) -> tuple[Any, Any]:

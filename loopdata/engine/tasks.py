@@ -17,7 +17,7 @@ from loopdata.engine.attempt import Attempt
 from loopdata.engine.exchange import Part, read_part, read_sorted, write_part, write_partitions
 from loopdata.engine.isolation import Isolation
 from loopdata.engine.tables import TableWriter, read_tables
-from loopdata.engine.unit import Output
+from loopdata.engine.unit import Output, unit_number
 from loopdata.errors import StageError
 from loopdata.schema import FATE, LOCATION, cast, document_schema, source_schema
 from loopdata.stage import CorpusStage, Fate, Input, Outcome, Round, Source, Stage
@@ -193,9 +193,9 @@ class Map:
     def _checked(self, table: pa.Table) -> pa.Table:
         names = self.round.emits.names
         if "unit" in names and self.documents is not None:
-            place = names.index("unit")
+            kind = self.round.emits.field("unit").type
             table = table.drop_columns(["unit"]) if "unit" in table.column_names else table
-            table = table.add_column(place, "unit", pa.array([self.unit] * table.num_rows, pa.string()))
+            table = table.append_column("unit", pa.repeat(unit_value(kind, self.unit), table.num_rows))
         if set(table.column_names) != set(names):
             raise StageError(
                 f"the stage '{self.step.label}' emits other columns in '{self.round.name}' than it declares"
@@ -229,12 +229,23 @@ class Reduce:
         if "unit" not in self.round.gives.names or not rows.num_rows:
             writer.write(rows)
             return {}
-        rows = rows.sort_by([(name, "ascending") for name in ("unit", *rows.column_names) if name])
-        units = rows["unit"].to_pylist()
-        starts = [at for at in range(len(units)) if at == 0 or units[at] != units[at - 1]]
-        stops = [*starts[1:], len(units)] if starts else []
-        cuts = zip(starts, stops, strict=True)
-        return {units[start]: write_part(writer, rows.slice(start, stop - start)) for start, stop in cuts}
+        rows = rows.sort_by([(name, "ascending") for name in dict.fromkeys(("unit", *rows.column_names))])
+        runs = pc.run_end_encode(rows["unit"].combine_chunks())
+        stops, start, found = runs.run_ends.to_pylist(), 0, {}
+        for unit, stop in zip(runs.values.to_pylist(), stops, strict=True):
+            found[str(unit)] = write_part(writer, rows.slice(start, stop - start))
+            start = stop
+        return found
+
+
+def unit_value(kind: pa.DataType, unit: str) -> pa.Scalar:
+    """What stands for a unit in a column `unit`: its id where the column holds strings, else its number."""
+    return pa.scalar(unit if pa.types.is_string(kind) else unit_number(unit), kind)
+
+
+def given_to(turn: Round, unit: str) -> str:
+    """The name of the part that a round gives back to a unit."""
+    return str(unit_value(turn.gives.field("unit").type, unit).as_py())
 
 
 def _failed(attempt: Attempt, failures: tuple[Output, ...]) -> dict[str, Fate]:

@@ -28,6 +28,11 @@ UNKNOWN = "?"
 MAX_EXAMPLES = 3
 
 
+def unit_number(unit: str) -> int:
+    """The digest at the end of a unit's id, as a number: what many rows carry instead of the id."""
+    return int(unit[-16:], 16)
+
+
 @dataclass(frozen=True)
 class Output:
     """A file that a unit wrote: name below the run folder, bytes, SHA-256, rows where it is a table."""

@@ -7,10 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopdata.engine.exchange import partition_of, sort_rows
-from loopdata.schema import DOCUMENT, cast, document_schema, table_of
+from loopdata.engine.tasks import unit_value
+from loopdata.schema import DOCUMENT, cast, digest, document_schema, table_of
 from loopdata.stage import CorpusStage, Fate, Round
 
-COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "language", "num_bytes")
+COLUMNS = (
+    "doc_id", "text_id", "category", "split", "use", "text", "source", "repo", "path", "language", "num_bytes",
+)  # fmt: skip
 SCHEMA = document_schema({name: DOCUMENT[name] for name in COLUMNS})
 
 
@@ -53,7 +56,7 @@ def _mapped(
     back = [earlier for earlier in stage.rounds if earlier.name in given and "unit" in earlier.gives.names]
     rows = stage.map(turn, table, {earlier.name: _of_unit(given[earlier.name], unit, earlier) for earlier in back})
     place = rows.column_names.index("unit")
-    return rows.set_column(place, "unit", pa.array([unit] * rows.num_rows, pa.string()))
+    return rows.set_column(place, "unit", pa.repeat(_value(turn.emits, unit), rows.num_rows))
 
 
 def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
@@ -64,4 +67,8 @@ def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
 
 def _of_unit(given: list[pa.Table], unit: str, turn: Round) -> pa.Table:
     found = pa.concat_tables([turn.gives.empty_table(), *given])
-    return found.filter(pc.equal(found["unit"], unit))
+    return found.filter(pc.equal(found["unit"], _value(turn.gives, unit)))
+
+
+def _value(schema: pa.Schema, unit: str) -> pa.Scalar:
+    return unit_value(schema.field("unit").type, digest(unit))
