@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from loopdata import schema
 from loopdata.config import Strict
 from loopdata.dedup import rank
+from loopdata.dedup.verdicts import Partitions
 from loopdata.stage import CorpusStage, Fate, Outcome, Round
 
 COPY, HELD_OUT_COPY = "repo_copy", "repo_copy_of_held_out"
@@ -51,14 +52,7 @@ class RepoConfig(Strict):
 
     max_share: float = Field(default=0.8, ge=0, lt=1)
     priority: list[str] = Field(default_factory=list)
-    partitions: int = Field(default=16, ge=1, le=65_536)
-
-    @field_validator("partitions")
-    @classmethod
-    def _power_of_two(cls, partitions: int) -> int:
-        if partitions & (partitions - 1):
-            raise ValueError("give a power of two")
-        return partitions
+    partitions: Partitions = 16
 
 
 class RepoDedup(CorpusStage):
