@@ -72,7 +72,7 @@ class NearConfig(DedupConfig):
     permutations: int = Field(default=112, ge=1, le=4096)
     grams: Literal["words", "masked_identifiers"] = "words"
     words: int = Field(default=5, ge=1, le=64)
-    boilerplate: int | None = Field(default=50, ge=1)
+    boilerplate: int | None = Field(default=20, ge=1)
     partitions: Partitions = 16
     max_cluster_mb: int = Field(default=256, ge=1)
 
