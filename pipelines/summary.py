@@ -91,7 +91,7 @@ def _commands(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> d
     if built.samples:
         commands[f"loopdata inspect {run}"] = "the shards; of a shard with --offset, the document behind a token"
     if any(step.label == "heuristics" for step in file.corpus):
-        changed = "--set corpus.heuristics.rules.min_alphabetic=0.3"
+        changed = "--set corpus.heuristics.rules.min_words=20"
         commands[f"loopdata plan {run}/run.yaml {changed}"] = "what a changed threshold would redo"
     if arms:
         commands[f"loopdata train {shlex.quote(arms[0].config)}"] = (
