@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|dedup`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -46,6 +46,11 @@ class RunnerName(StrEnum):
     ray = "ray"
 
 
+RunnerOption = Annotated[RunnerName, typer.Option(help="One process, or Ray.")]
+Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one by default.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Local workers; by default one a core.")]
+
+
 class GroupName(StrEnum):
     """How the account of a run is divided."""
 
@@ -63,9 +68,9 @@ def run(
     config: Config,
     sets: Sets = None,
     sample: Sample = None,
-    runner: Annotated[RunnerName, typer.Option(help="One process, or Ray.")] = RunnerName.ray,
-    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one by default.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local workers; by default one a core.")] = None,
+    runner: RunnerOption = RunnerName.ray,
+    address: Address = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Run a run file from raw sources to its last section. What is committed is not done again.
@@ -208,6 +213,52 @@ def diagnose(
         _print_json(found)
     else:
         print_diagnosis(found, path, Console())
+
+
+class DedupKind(StrEnum):
+    """What counts as a copy."""
+
+    exact = "exact"
+    tokens = "tokens"
+    near = "near"
+
+
+@app.command(short_help="Deduplicate Parquet or JSON lines.")
+def dedup(
+    data: Annotated[str, typer.Argument(help="A .parquet or .jsonl file, or a folder of them.", metavar="INPUT")],
+    out: Annotated[str, typer.Option(help="Where the rows that stay go; empty, or of an earlier call.")],
+    kind: Annotated[
+        DedupKind, typer.Option(help="Equal texts; equal but for white space and comments; or nearly equal ones.")
+    ] = DedupKind.near,
+    threshold: Annotated[float, typer.Option(help="Jaccard similarity from which rows are nearly equal.")] = 0.7,
+    text: Annotated[str, typer.Option(help="The column with the text.")] = "text",
+    id_: Annotated[str | None, typer.Option("--id", help="Columns that name a row: id,")] = None,
+    repo: Annotated[str | None, typer.Option(help="its repository,")] = None,
+    path: Annotated[str | None, typer.Option(help="its path,")] = None,
+    language: Annotated[str | None, typer.Option(help="and its language.")] = None,
+    sets: Sets = None,
+    runner: RunnerOption = RunnerName.ray,
+    address: Address = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Write the rows that stay, every column as it was, and fates.parquet, which says of each other row why and for
+    which one it went. OUT/run holds the run: the same call goes on where it was interrupted, `loopdata explain OUT/run`
+    explains a row, and any key of OUT/run/run.yaml can be --set.
+
+    Example: loopdata dedup data.jsonl --out data-once --text text --threshold 0.8
+    """
+    from pipelines.by_itself import dedup_file
+    from pipelines.run import Choice, run_file
+    from pipelines.summary import print_summary
+
+    columns = {"text": text, "id": id_, "repo": repo, "path": path, "language": language}
+    file = dedup_file(data, out, kind.value, threshold, columns, tuple(sets or ()))
+    summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
+    if as_json:
+        _print_json(summary)
+    else:
+        print_summary(summary, Console())
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:

@@ -27,6 +27,7 @@ from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
+from loopdata.dedup.repositories import RepoDedup
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
@@ -56,6 +57,7 @@ STAGES: dict[str, type[Step]] = {
         Secrets,
         ExactDedup,
         NearDedup,
+        RepoDedup,
         Syntax,
         SyntaxHeuristics,
     )
@@ -101,6 +103,12 @@ class MixtureSection(Strict):
     max_epochs: int = Field(default=4, ge=1)
 
 
+class RowsSection(Strict):
+    """Where the rows of tables go whose documents remain."""
+
+    to: str
+
+
 class FailuresSection(Strict):
     """How many documents may be quarantined before the run fails: the larger of the two."""
 
@@ -129,6 +137,7 @@ class _File(Strict):
     samples: dict[str, dict[str, Any]] = Field(default_factory=dict)
     mixture: MixtureSection | None = None
     train: dict[str, Any] | None = None
+    rows: RowsSection | None = None
     failures: FailuresSection = FailuresSection()
     alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
@@ -150,6 +159,7 @@ class RunFile:
     tokens: TokensSection | None
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
+    rows_to: str | None
     failures: Failures
     alarms: AlarmsSection
     limits: LimitsSection
@@ -193,6 +203,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.tokens,
         file.mixture,
         arms,
+        _whole(file.rows.to) if file.rows else None,
         Failures(file.failures.max_documents, file.failures.max_share),
         file.alarms,
         file.limits,
@@ -203,6 +214,7 @@ def _repeatable(data: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[s
     """The mapping as it stays in the run folder: local paths whole, model files read in."""
     sources = {name: _whole_path(entry) for name, entry in data["sources"].items()}
     result = data | {"run": _whole(data["run"]), "sources": sources}
+    result |= {"rows": {"to": _whole(data["rows"]["to"])}} if data.get("rows") else {}
     return result | {"train": {"arms": arms}} if arms else result
 
 

@@ -24,7 +24,7 @@ from pipelines.summary import print_summary
 from tests.pipelines.command import ROOT, call, end, start, write_run_file
 from tests.pipelines.corpus_case import complete, git, outputs, run_data, write_files
 
-COMMANDS = ["run", "plan", "status", "explain", "attribution", "inspect", "train"]
+COMMANDS = ["run", "plan", "status", "explain", "attribution", "inspect", "train", "dedup"]
 Capsys = pytest.CaptureFixture[str]
 
 
@@ -55,6 +55,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_files(
         root, {"lib/json/decoder.py": "def decode(text):\n    return text\n" * 20, "lib/other/a.py": "a = 'a'\n"}
     )
+    (root / "data.jsonl").write_text('{"text": "a = 1"}\n{"text": "a = 1"}\n')
     data["sources"] = {"stdlib": {"kind": "files", "path": str(root / "lib"), "repo_per": "top_folder"}}
     data["sources"]["more"] = {"kind": "files", "path": str(ROOT / "loopdata"), "repo_per": "top_folder"}
     data["tokens"] = {"train": {"vocab_size": 400}}
@@ -84,8 +85,9 @@ def test_the_examples_of_all_commands_run_one_after_the_other(
         said = call(capsys, *example(name))
         assert said.code == 0, said.err
         assert said.out
-    said = call(capsys, *example("run"), "--runner", "inline")
-    assert said.code == 0, said.err
+    for name in ("run", "dedup"):
+        said = call(capsys, *example(name), "--runner", "inline")
+        assert said.code == 0, said.err
 
 
 def test_what_a_run_proposes_to_try_next_works(
