@@ -127,6 +127,9 @@ class Round:
                 by it the rows come back to the unit that their document lies in.
     over        documents: map sees the documents of a unit; rows: map sees what the round before gave.
     partitions  how many parts the key space is cut into; fixed, never derived from the number of workers.
+    rows_each   over rows: no more parts than give each so many of the rows that come in; 0: always `partitions`.
+    via         over rows: the round is repeated, each time behind the round `via`, until it gives what it gave before.
+                One turn is enough where all rows met in one table.
     """
 
     name: str
@@ -134,6 +137,8 @@ class Round:
     gives: pa.Schema
     over: Literal["documents", "rows"] = "documents"
     partitions: int = 16
+    rows_each: int = 0
+    via: "Round | None" = None
 
 
 class CorpusStage(Step):

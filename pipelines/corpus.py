@@ -6,8 +6,8 @@ for all of them; a corpus-wide stage is a phase for each map and each reduce, an
 Limit: a unit is one input of a source, however large.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +17,13 @@ from loopdata.engine.driver import Phases
 from loopdata.engine.exchange import Part, part, whole
 from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of, given_to
 from loopdata.engine.unit import Manifest, Output, Unit
-from loopdata.errors import ConfigError
+from loopdata.errors import ConfigError, RunError
 from loopdata.schema import source_schema
 from loopdata.sources.split import Splitter
 from loopdata.stage import CorpusStage, Input, Round, Source, unit_interval
 from pipelines.run_file import RunFile, split_corpus
+
+MAX_TURNS = 64  # of a repeated round
 
 
 @dataclass(frozen=True)
@@ -118,17 +120,46 @@ def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_by
     """Drive the rounds of a corpus stage; return each unit's verdicts and failures of its maps."""
     given: list[Manifest] = []
     failures: list[list[Output]] = [[] for _ in manifests]
-    for turn in step.rounds:
-        name = f"{step.label}.{turn.name}"
+
+    def drive(turn: Round, given: list[Manifest], repeat: str = "") -> tuple[list[Manifest], list[Manifest]]:
+        turn, name = _sized(turn, given), f"{step.label}.{turn.name}{repeat}"
         mapped = phases.phase(f"{name}.map", _maps(step, turn, f"{name}.map", manifests, given))
-        given = phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
+        return mapped, phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
+
+    for turn in step.rounds:
+        mapped, given = drive(turn, given)
         if turn.over == "documents":
             for outputs, found in zip(failures, mapped, strict=True):
                 outputs.append(found.output("failures"))
+        if turn.via is not None:
+            given = _settle(step.label, turn, given, lambda *turn: drive(*turn)[1])
     return [
         (_parts(given, given_to(step.rounds[-1], found.unit)), tuple(outputs))
         for found, outputs in zip(manifests, failures, strict=True)
     ]
+
+
+def _sized(turn: Round, given: list[Manifest]) -> Round:
+    """The round with no more partitions than its rows need: a fact of the data, whatever the number of workers."""
+    if not turn.rows_each:
+        return turn
+    rows, partitions = sum(found.figures.get("rows", 0) for found in given), 1
+    while partitions < turn.partitions and rows > partitions * turn.rows_each:
+        partitions *= 2
+    return replace(turn, partitions=partitions)
+
+
+def _settle(label: str, turn: Round, given: list[Manifest], drive: Callable[..., list[Manifest]]) -> list[Manifest]:
+    """Repeat a round behind its `via` until it gives what it gave before; while planning, not at all."""
+    for number in range(2, MAX_TURNS + 1):
+        if any(not found.known for found in given) or sum(found.figures["tables"] for found in given) <= 1:
+            return given
+        assert turn.via is not None
+        after = drive(turn, drive(turn.via, given, f"-{number}"), f"-{number}")
+        if [whole(found, "rows").digest for found in after] == [whole(found, "rows").digest for found in given]:
+            return after
+        given = after
+    raise RunError(f"the round '{turn.name}' of '{label}' came to no rest in {MAX_TURNS} turns", "report it")
 
 
 def _maps(step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: list[Manifest]) -> list[Unit]:

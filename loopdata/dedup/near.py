@@ -3,9 +3,9 @@
 Enters: documents with `text`. Leaves: documents no two of which have `threshold` of their word grams in common, as far
 as bands detect it. Method: MinHash signatures cut into bands (Broder 1997; Lee et al. 2022); documents that meet in a
 band are connected; in each cluster survivors are chosen by priority, and every copy is verified by the exact Jaccard
-similarity with its survivor. Rounds: `bands` finds who meets, `clusters` connects, `survivors` compares. Near copies of
-held-out documents leave the training split by a rule of their own. Limit: a cluster beyond `max_cluster_mb` is judged
-in parts of that size, each with survivors of its own; clusters are connected in one process.
+similarity with its survivor. Rounds: `bands` finds who meets, `contract` and `spread` connect, `clusters` weighs,
+`survivors` compares. Near copies of held-out documents leave the training split by a rule of their own. Limit: a
+cluster beyond `max_cluster_mb` is judged in parts of that size, each with survivors of its own.
 """
 
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from pydantic import Field, field_validator
 from loopdata import schema
 from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
+from loopdata.dedup.components import EDGE, KEYED_EDGE, both_ways, contract, keyed, spread
 from loopdata.dedup.grams import Hashes, gram_sets
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
 from loopdata.dedup.verdicts import InsideKeptRepo, Verdict, settle
@@ -26,10 +27,8 @@ from loopdata.stage import CorpusStage, Fate, Outcome, Round
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
 DOCUMENT_WEIGHT = 32  # what a document weighs in a cluster beside its grams, in grams (8 bytes)
 
+ROWS_EACH = 1 << 22  # edges that are connected in one table: some 200 MB
 BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.uint64())])
-# `place` is the unit: under this name the rows are not cut by it, since the next round goes over rows.
-EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.uint64())])
-KEYED_EDGE = pa.schema([("key", pa.uint64()), *EDGE])
 MEMBER = pa.schema([("unit", pa.uint64()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
 CANDIDATE = pa.schema(
     [
@@ -92,11 +91,7 @@ class NearDedup(CorpusStage):
     needs: ClassVar[dict[str, pa.DataType]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "text", "split", "use", "repo", "path")
     }
-    rounds = (
-        Round("bands", BAND, EDGE),
-        Round("clusters", KEYED_EDGE, MEMBER, over="rows", partitions=1),
-        Round("survivors", CANDIDATE, VERDICTS),
-    )
+    rounds: ClassVar[tuple[Round, ...]] = (Round("bands", BAND, EDGE), Round("survivors", CANDIDATE, VERDICTS))
 
     def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
         super().__init__(config, label=label, seed=seed)
@@ -105,19 +100,24 @@ class NearDedup(CorpusStage):
         ranked = {name: schema.DOCUMENT[name] for name in rank.columns(self.config.priority)}
         self.needs = {**type(self).needs, **ranked}  # type: ignore[misc]
         parts = self.config.partitions
+        over_rows: Any = {"over": "rows", "partitions": parts, "rows_each": ROWS_EACH}
         self.rounds = (  # type: ignore[misc]
             Round("bands", BAND, EDGE, partitions=parts),
-            self.rounds[1],
+            Round("contract", KEYED_EDGE, EDGE, via=Round("spread", KEYED_EDGE, EDGE, **over_rows), **over_rows),
+            Round("clusters", KEYED_EDGE, MEMBER, **over_rows),
             Round("survivors", CANDIDATE, VERDICTS, partitions=parts),
         )
 
     def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
-        """Rows of `step.emits`: a row a band of each document, an edge, or the gram set of a document in a cluster."""
+        """Rows of `step.emits`: a row a band of each document, edges, or the gram set of a document in a cluster."""
         if step.name == "bands":
             return self._bands(table.filter(table["text"].is_valid()))
+        if step.name == "contract":
+            return keyed(table, "doc")
+        if step.name == "spread":
+            return both_ways(table)
         if step.name == "clusters":
-            key = pa.array(np.zeros(table.num_rows, np.uint64))
-            return table.add_column(0, "key", key)
+            return keyed(table, "least")
         return self._candidates(table, given if given is not None else MEMBER.empty_table())
 
     def reduce(self, step: Round, table: pa.Table) -> pa.Table:
@@ -126,6 +126,10 @@ class NearDedup(CorpusStage):
             rows, least = clusters.star_edges(table["key"].to_numpy(), table["doc"].to_numpy())
             found = table.take(pa.array(rows))
             return pa.table([found["doc"], pa.array(least), found["grams"], found["unit"]], schema=EDGE)
+        if step.name == "contract":
+            return contract(table)
+        if step.name == "spread":
+            return spread(table)
         if step.name == "clusters":
             return self._members(table)
         return self._verdicts(table)
@@ -144,13 +148,12 @@ class NearDedup(CorpusStage):
         return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.uint64())], schema=BAND)
 
     def _members(self, table: pa.Table) -> pa.Table:
-        doc = table["doc"].to_numpy()
-        nodes, rows = np.unique(doc, return_index=True)
-        roots = clusters.connect(doc, table["least"].to_numpy(), nodes)
-        weights = table["grams"].to_numpy()[rows] + DOCUMENT_WEIGHT
+        """The rows hold each document once, with the root of its cluster."""
+        roots = table["least"].to_numpy()
+        weights = table["grams"].to_numpy() + DOCUMENT_WEIGHT
         parts = clusters.parts(roots, weights, (self.config.max_cluster_mb << 20) // 8)
-        keys = clusters.cluster_keys(nodes[roots], parts)
-        return pa.table([table["place"].take(pa.array(rows)), pa.array(nodes), pa.array(keys)], schema=MEMBER)
+        keys = clusters.cluster_keys(roots, parts)
+        return pa.table([table["place"], table["doc"], pa.array(keys)], schema=MEMBER)
 
     def _candidates(self, table: pa.Table, given: pa.Table) -> pa.Table:
         order = pc.index_in(

@@ -28,12 +28,11 @@ def drive(
     tables = {name: table_of(rows, SCHEMA) for name, rows in units.items()}
     given: list[pa.Table] = []
     for turn in stage.rounds:
-        rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
-        if turn.over == "rows":
-            rows = [stage.map(turn, table, None) for table in given]
-        given = _reduced(
-            stage, turn, pa.concat_tables([turn.emits.empty_table(), *(cast(part, turn.emits) for part in rows)])
-        )
+        if turn.over == "documents":
+            rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
+            given = _reduced(stage, turn, rows)
+        else:
+            given = over_rows(stage, turn, given)
     kept: dict[str, dict[str, Any]] = {}
     fates: dict[str, Fate] = {}
     for name, table in tables.items():
@@ -43,16 +42,25 @@ def drive(
     return kept, fates
 
 
+def over_rows(stage: CorpusStage, turn: Round, given: list[pa.Table]) -> list[pa.Table]:
+    """What a round over rows gives, repeated where it says so; always in all of its partitions."""
+    before, given = given, _reduced(stage, turn, [stage.map(turn, table, None) for table in given])
+    while turn.via is not None and given != before:
+        before = given
+        for step in (turn.via, turn):
+            given = _reduced(stage, step, [stage.map(step, table, None) for table in given])
+    return given
+
+
 def _mapped(stage: CorpusStage, turn: Round, table: pa.Table, given: list[pa.Table], unit: str) -> pa.Table:
-    if turn.over == "rows":
-        return turn.emits.empty_table()
     before = stage.rounds[stage.rounds.index(turn) - 1]
     rows = stage.map(turn, table, _of_unit(given, unit, before) if turn is not stage.rounds[0] else None)
     place = rows.column_names.index("unit")
     return rows.set_column(place, "unit", pa.repeat(_value(turn.emits, unit), rows.num_rows))
 
 
-def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
+def _reduced(stage: CorpusStage, turn: Round, mapped: list[pa.Table]) -> list[pa.Table]:
+    rows = pa.concat_tables([turn.emits.empty_table(), *(cast(part, turn.emits) for part in mapped)])
     which = partition_of(rows["key"].to_numpy(), turn.partitions)
     parts = [rows.filter(pa.array(which == number)) for number in range(turn.partitions)]
     return [cast(stage.reduce(turn, sort_rows(part)), turn.gives) for part in parts if part.num_rows]
