@@ -72,7 +72,7 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
     manifests = phases.phase("ingest", units)
     columns = plan_columns(columns_of(source_schema()), first)
     for step, stages in rest:
-        decided = _rounds(step, manifests, phases, file.limits.exchange_mb << 20)
+        decided = decide(step, manifests, phases, file.limits.exchange_mb << 20)
         phase = f"{step.label}.apply"
         units = [
             Unit(
@@ -116,7 +116,7 @@ def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
 Decided = tuple[tuple[Part, ...], tuple[Output, ...]]
 
 
-def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
+def decide(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
     """Drive the rounds of a corpus stage; return each unit's verdicts and failures of its maps."""
     given: list[Manifest] = []
     failures: list[list[Output]] = [[] for _ in manifests]
