@@ -123,7 +123,7 @@ def check(folder: Folder, given: list[Manifest], documents: int) -> dict[str, in
     wanted = {5: documents // 20, documents // 100 * 3: 1, documents // 100 * 2: 1}
     if dict(sizes) != wanted:
         raise SystemExit(f"clusters of other sizes than were made: {sizes}")
-    return {str(size): count for size, count in sorted(sizes.items())}  # type: ignore[misc]
+    return {str(size): count for size, count in sorted(sizes.items())}
 
 
 def main() -> None:
