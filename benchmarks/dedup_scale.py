@@ -23,7 +23,7 @@ from benchmarks.harness import input_hash, report
 from loopdata import schema
 from loopdata.compiled import compiled
 from loopdata.config import Strict
-from loopdata.dedup.grams import mix
+from loopdata.dedup.grams import Hashes, mix
 from loopdata.dedup.minhash import band_hashes
 from loopdata.dedup.near import BAND, NearConfig, NearDedup
 from loopdata.engine.attempt import Attempt
@@ -49,7 +49,7 @@ class Generated(NearDedup):
         super().__init__(config)
         self.rounds = self.rounds[:-1]  # type: ignore[misc]
 
-    def _bands(self, table: pa.Table) -> pa.Table:
+    def _bands(self, table: pa.Table, boilerplate: Hashes) -> pa.Table:
         first = np.array([int(name) for name in table["doc_id"].to_pylist()]) * BLOCK
         doc = (np.repeat(first, BLOCK) + np.tile(np.arange(BLOCK), len(first))).astype(np.uint64)
         count, rows = self.rule.bands
@@ -142,7 +142,7 @@ def main() -> None:
             for first in blocks
         ]
         manifests = driver.phase("blocks", units)
-        stage = Generated(NearConfig(partitions=partitions, max_cluster_mb=1 << 20))
+        stage = Generated(NearConfig(partitions=partitions, max_cluster_mb=1 << 20, boilerplate=None))
         decide(stage, manifests, driver, EXCHANGE_BYTES)
         by_phase: dict[str, list[Manifest]] = {}
         for found in driver.done[len(manifests) :]:

@@ -132,9 +132,9 @@ def document_schema(columns: Mapping[str, pa.DataType]) -> pa.Schema:
     return pa.schema([(name, columns[name]) for name in [*base, *added]])
 
 
-def source_schema() -> pa.Schema:
-    """Schema of the tables that a source gives."""
-    return document_schema({name: DOCUMENT[name] for name in SOURCE_COLUMNS})
+def source_schema(extra: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
+    """Schema of the tables that a source gives, with the columns that it gives besides."""
+    return document_schema({name: DOCUMENT[name] for name in SOURCE_COLUMNS} | dict(extra or {}))
 
 
 def cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -151,7 +151,7 @@ def table_of(rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> pa.Tabl
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def require(columns: Mapping[str, pa.DataType], needs: Mapping[str, pa.DataType], who: str) -> None:
+def require(columns: Mapping[str, pa.DataType], needs: Mapping[str, pa.DataType | None], who: str) -> None:
     """Raise ConfigError where `who` needs a column that nothing before it provides, or provides as another type."""
     for name, wanted in needs.items():
         if name not in columns:
@@ -159,5 +159,5 @@ def require(columns: Mapping[str, pa.DataType], needs: Mapping[str, pa.DataType]
                 f"{who} needs the column '{name}', which nothing before it provides",
                 f"put the stage that adds '{name}' before {who} (there are: {', '.join(columns)})",
             )
-        if columns[name] != wanted:
+        if wanted is not None and columns[name] != wanted:
             raise ConfigError(f"{who} needs the column '{name}' as {wanted}, but it comes as {columns[name]}")

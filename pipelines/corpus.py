@@ -63,14 +63,14 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
         Unit(
             "ingest",
             f"{source.label}/{item.name}",
-            Ingest(source, item, UnitSplit(listing.splitter, item.groups), first),
+            Ingest(source, item, UnitSplit(listing.splitter, item.groups), first, file.extra),
             (item.digest,),
             item.num_bytes,
         )
         for source, item in listing.inputs
     ]
     manifests = phases.phase("ingest", units)
-    columns = plan_columns(columns_of(source_schema()), first)
+    columns = plan_columns(columns_of(source_schema(file.extra)), first)
     for step, stages in rest:
         decided = decide(step, manifests, phases, file.limits.exchange_mb << 20)
         phase = f"{step.label}.apply"
@@ -105,7 +105,8 @@ def _thinned(file: RunFile, inputs: list[tuple[Source, Input]]) -> list[tuple[So
 def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
     """The splitter with at least one group held out, where the groups are known beforehand."""
     groups = [group for item in inputs for group in item.groups or ()]
-    if all(item.groups is not None for item in inputs) and not file.splitter.can_split(groups):
+    known = all(item.groups is not None for item in inputs)
+    if file.splitter.valid and known and not file.splitter.can_split(groups):
         raise ConfigError(
             f"all documents belong to the repository '{groups[0]}', so that none can be held out",
             "add a source, or cut this one by `repo_per: top_folder`",
@@ -118,32 +119,39 @@ Decided = tuple[tuple[Part, ...], tuple[Output, ...]]
 
 def decide(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
     """Drive the rounds of a corpus stage; return each unit's verdicts and failures of its maps."""
-    given: list[Manifest] = []
+    given: dict[str, list[Manifest]] = {}  # by the name of the round
     failures: list[list[Output]] = [[] for _ in manifests]
 
-    def drive(turn: Round, given: list[Manifest], repeat: str = "") -> tuple[list[Manifest], list[Manifest]]:
-        turn, name = _sized(turn, given), f"{step.label}.{turn.name}{repeat}"
-        mapped = phases.phase(f"{name}.map", _maps(step, turn, f"{name}.map", manifests, given))
-        return mapped, phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
+    def reduced(turn: Round, name: str, mapped: list[Manifest]) -> list[Manifest]:
+        return phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
 
+    def over_rows(turn: Round, before: list[Manifest], repeat: str = "") -> list[Manifest]:
+        turn, name = _sized(turn, before), f"{step.label}.{turn.name}{repeat}"
+        return reduced(turn, name, phases.phase(f"{name}.map", _maps_of_rows(step, turn, f"{name}.map", before)))
+
+    before: list[Manifest] = []
     for turn in step.rounds:
-        mapped, given = drive(turn, given)
         if turn.over == "documents":
+            phase = f"{step.label}.{turn.name}.map"
+            mapped = phases.phase(phase, _maps_of_documents(step, turn, phase, manifests, given))
             for outputs, found in zip(failures, mapped, strict=True):
                 outputs.append(found.output("failures"))
-        if turn.via is not None:
-            given = _settle(step.label, turn, given, lambda *turn: drive(*turn)[1])
+            before = reduced(turn, f"{step.label}.{turn.name}", mapped)
+        else:
+            before = _settle(step.label, turn, over_rows(turn, before), over_rows)
+        given[turn.name] = before
+    last = step.rounds[-1]
     return [
-        (_parts(given, given_to(step.rounds[-1], found.unit)), tuple(outputs))
+        (_parts(given[last.name], given_to(last, found.unit)), tuple(outputs))
         for found, outputs in zip(manifests, failures, strict=True)
     ]
 
 
-def _sized(turn: Round, given: list[Manifest]) -> Round:
+def _sized(turn: Round, before: list[Manifest]) -> Round:
     """The round with no more partitions than its rows need: a fact of the data, whatever the number of workers."""
     if not turn.rows_each:
         return turn
-    rows, partitions = sum(found.figures.get("rows", 0) for found in given), 1
+    rows, partitions = sum(found.figures.get("rows", 0) for found in before), 1
     while partitions < turn.partitions and rows > partitions * turn.rows_each:
         partitions *= 2
     return replace(turn, partitions=partitions)
@@ -151,10 +159,11 @@ def _sized(turn: Round, given: list[Manifest]) -> Round:
 
 def _settle(label: str, turn: Round, given: list[Manifest], drive: Callable[..., list[Manifest]]) -> list[Manifest]:
     """Repeat a round behind its `via` until it gives what it gave before; while planning, not at all."""
+    if turn.via is None:
+        return given
     for number in range(2, MAX_TURNS + 1):
         if any(not found.known for found in given) or sum(found.figures["tables"] for found in given) <= 1:
             return given
-        assert turn.via is not None
         after = drive(turn, drive(turn.via, given, f"-{number}"), f"-{number}")
         if [whole(found, "rows").digest for found in after] == [whole(found, "rows").digest for found in given]:
             return after
@@ -162,19 +171,26 @@ def _settle(label: str, turn: Round, given: list[Manifest], drive: Callable[...,
     raise RunError(f"the round '{turn.name}' of '{label}' came to no rest in {MAX_TURNS} turns", "report it")
 
 
-def _maps(step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: list[Manifest]) -> list[Unit]:
+def _maps_of_rows(step: CorpusStage, turn: Round, phase: str, before: list[Manifest]) -> list[Unit]:
     units = []
-    if turn.over == "rows":
-        for found in given:
-            rows = whole(found, "rows")
-            task = Map(step, turn, None, (rows,), found.unit)
-            units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
-        return units
+    for found in before:
+        rows = whole(found, "rows")
+        task = Map(step, turn, None, (rows,), {}, found.unit)
+        units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
+    return units
+
+
+def _maps_of_documents(
+    step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: Mapping[str, list[Manifest]]
+) -> list[Unit]:
+    units = []
+    back = [earlier for earlier in step.rounds if earlier.name in given and "unit" in earlier.gives.names]
     for found in manifests:
         documents = found.output("documents")
-        parts = _parts(given, given_to(step.rounds[step.rounds.index(turn) - 1], found.unit)) if given else ()
-        reads = (documents.sha256, *(item.digest for item in parts))
-        units.append(Unit(phase, found.name, Map(step, turn, documents, parts, found.unit), reads, found.num_bytes))
+        parts = {earlier.name: _parts(given[earlier.name], given_to(earlier, found.unit)) for earlier in back}
+        reads = (documents.sha256, *(item.digest for items in parts.values() for item in items))
+        task = Map(step, turn, documents, (), parts, found.unit)
+        units.append(Unit(phase, found.name, task, reads, found.num_bytes))
     return units
 
 

@@ -1,7 +1,8 @@
 """The `language` stage: the language of every document, by its name and first line.
 
 Enters: documents with `path` and `text`. Leaves: the same with `language`, which is never null (`Unknown` where the
-name says nothing), without those that `keep` and `drop` leave out. Names are linguist's. Limit: content decides nothing
+name says nothing), without those that `keep` and `drop` leave out. Names are linguist's; one that the source declared
+stays. Limit: content decides nothing
 yet, so that `.h` is always C and a text file without an extension is Unknown.
 """
 
@@ -46,9 +47,11 @@ class Language(Stage):
     def apply(self, table: pa.Table) -> Outcome:
         """Name all, and drop the languages that are not wanted."""
         starts = pc.utf8_slice_codeunits(table["text"], 0, _FIRST_CHARACTERS).to_pylist()
+        at = table.schema.get_field_index("language")
+        declared = table["language"].to_pylist() if at >= 0 else [None] * table.num_rows
         names = [
-            language_names.of_file(path, start or "")
-            for path, start in zip(table["path"].to_pylist(), starts, strict=True)
+            name or language_names.of_file(path, start or "")
+            for name, path, start in zip(declared, table["path"].to_pylist(), starts, strict=True)
         ]
         wanted = [self._wants(name) for name in names]
         fates = [
@@ -57,7 +60,6 @@ class Language(Stage):
             if not keep
         ]
         column = pa.array(names, schema.DOCUMENT["language"])
-        at = table.schema.get_field_index("language")
         named = table.append_column("language", column) if at < 0 else table.set_column(at, "language", column)
         return Outcome(named.filter(pa.array(wanted, pa.bool_())) if fates else named, fates)
 

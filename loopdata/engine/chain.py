@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.isolation import Isolation
 from loopdata.engine.tables import TableWriter
-from loopdata.engine.unit import Count
+from loopdata.engine.unit import Count, Group
 from loopdata.errors import StageError
 from loopdata.schema import FATE, cast, document_schema, require
 from loopdata.stage import ENDS, NOTES, Fate, Outcome, Stage, Step
@@ -72,6 +72,7 @@ class _Drive:
     def drive(self, table: pa.Table) -> pa.Table:
         """Apply the stage to one table and account for it."""
         enter(self.count, table)
+        entered = table
         table, fates = self.isolation.without_killers(table)
         mine, others = self._of_my_categories(table)
         outcomes = self.isolation(mine)
@@ -86,6 +87,7 @@ class _Drive:
         if born:
             result = self._beside_parents(table, result, pa.concat_tables(born))
         settle(self.count, result, fates, sum(part.num_rows for part in born))
+        divide(self.count, entered, fates)
         self.fates.write(fate_table(fates))
         return result
 
@@ -227,3 +229,17 @@ def settle(count: Count, kept: pa.Table, fates: list[Fate], born: int) -> None:
         count.quarantined += fate.fate == "quarantined"
         name = f"{fate.fate}.{fate.rule}"
         count.notes[name] = count.notes.get(name, 0) + 1
+
+
+def divide(count: Count, table: pa.Table, fates: list[Fate]) -> None:
+    """Divide what entered a stage, and what it dropped, by source and language."""
+    names = ["source", "language"] if "language" in table.column_names else ["source"]
+    for row in table.group_by(names, use_threads=False).aggregate([([], "count_all")]).to_pylist():
+        count.group(row["source"] or "", row.get("language") or "").entered += row["count_all"]
+    dropped = list(dict.fromkeys(fate.subject for fate in fates if fate.fate == "dropped"))
+    if not dropped:
+        return
+    rows = pc.index_in(pa.array(dropped, pa.string()), value_set=table["doc_id"].combine_chunks())
+    for row in table.select([*names, "doc_id"]).take(rows).to_pylist():
+        group = count.group(row["source"] or "", row.get("language") or "")
+        group.add(Group(dropped=1, examples=[row["doc_id"]]))

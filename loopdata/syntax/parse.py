@@ -22,7 +22,7 @@ import pyarrow
 import tree_sitter
 
 from loopdata.syntax.grammars import grammar
-from loopdata.syntax.survey import Survey, survey
+from loopdata.syntax.survey import Features, Survey, features, survey
 
 PIECE_BYTES = 4 << 10  # small, since only at their ends a grammar's own scanner can be counted and stopped
 REMEMBERED_TREES = 1_024
@@ -73,9 +73,14 @@ class Tree:
     work: int = field(default=0)
 
     @cached_property
+    def features(self) -> Features:
+        """Depth and the nodes of each role, by one walk over all nodes, made when first asked for."""
+        return features(self.root, self.language)
+
+    @cached_property
     def survey(self) -> Survey:
-        """Depth and counts, by one walk over all nodes, made when first asked for."""
-        return survey(self.root, self.source, self.language)
+        """Depth and counts."""
+        return survey(self.features, self.root, self.source)
 
 
 class _Budget:

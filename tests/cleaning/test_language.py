@@ -26,6 +26,12 @@ def test_language_comes_from_the_name_then_the_first_line_and_is_never_null() ->
     assert outcome.fates == []
 
 
+def test_a_language_that_the_source_declares_stays() -> None:
+    columns = {"doc_id": ["0", "1"], "path": ["a.py", "a.py"], "text": pa.array(["", ""], pa.large_string())}
+    table = pa.table(columns | {"language": pa.array(["Ruby", None], pa.string())})
+    assert Language().apply(table).kept["language"].to_pylist() == ["Ruby", "Python"]
+
+
 @pytest.mark.parametrize(
     ("config", "kept"),
     [

@@ -11,7 +11,7 @@ from loopdata.engine.tasks import unit_value
 from loopdata.schema import DOCUMENT, cast, digest, document_schema, table_of
 from loopdata.stage import CorpusStage, Fate, Round
 
-COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "num_bytes")
+COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "language", "num_bytes")
 SCHEMA = document_schema({name: DOCUMENT[name] for name in COLUMNS})
 
 
@@ -26,17 +26,21 @@ def drive(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Fate]]:
     """Kept documents and fates by doc_id."""
     tables = {name: table_of(rows, SCHEMA) for name, rows in units.items()}
-    given: list[pa.Table] = []
+    for step in stage.before():
+        tables = {name: step.apply(table).kept for name, table in tables.items()}
+    given: dict[str, list[pa.Table]] = {}  # by the name of the round
     for turn in stage.rounds:
-        if turn.over == "documents":
-            rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
-            given = _reduced(stage, turn, rows)
+        if turn.over == "rows":
+            before = stage.rounds[stage.rounds.index(turn) - 1]
+            given[turn.name] = over_rows(stage, turn, given[before.name])
         else:
-            given = over_rows(stage, turn, given)
+            rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
+            given[turn.name] = _reduced(stage, turn, rows)
     kept: dict[str, dict[str, Any]] = {}
     fates: dict[str, Fate] = {}
+    last = stage.rounds[-1]
     for name, table in tables.items():
-        outcome = stage.apply(table, _of_unit(given, name, stage.rounds[-1]))
+        outcome = stage.apply(table, _of_unit(given[last.name], name, last))
         kept |= {row["doc_id"]: row for row in outcome.kept.to_pylist()}
         fates |= {fate.subject: fate for fate in outcome.fates}
     return kept, fates
@@ -44,17 +48,19 @@ def drive(
 
 def over_rows(stage: CorpusStage, turn: Round, given: list[pa.Table]) -> list[pa.Table]:
     """What a round over rows gives, repeated where it says so; always in all of its partitions."""
-    before, given = given, _reduced(stage, turn, [stage.map(turn, table, None) for table in given])
+    before, given = given, _reduced(stage, turn, [stage.map(turn, table, {}) for table in given])
     while turn.via is not None and given != before:
         before = given
         for step in (turn.via, turn):
-            given = _reduced(stage, step, [stage.map(step, table, None) for table in given])
+            given = _reduced(stage, step, [stage.map(step, table, {}) for table in given])
     return given
 
 
-def _mapped(stage: CorpusStage, turn: Round, table: pa.Table, given: list[pa.Table], unit: str) -> pa.Table:
-    before = stage.rounds[stage.rounds.index(turn) - 1]
-    rows = stage.map(turn, table, _of_unit(given, unit, before) if turn is not stage.rounds[0] else None)
+def _mapped(
+    stage: CorpusStage, turn: Round, table: pa.Table, given: Mapping[str, list[pa.Table]], unit: str
+) -> pa.Table:
+    back = [earlier for earlier in stage.rounds if earlier.name in given and "unit" in earlier.gives.names]
+    rows = stage.map(turn, table, {earlier.name: _of_unit(given[earlier.name], unit, earlier) for earlier in back})
     place = rows.column_names.index("unit")
     return rows.set_column(place, "unit", pa.repeat(_value(turn.emits, unit), rows.num_rows))
 

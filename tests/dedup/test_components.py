@@ -25,7 +25,8 @@ def table(edges: Edges) -> pa.Table:
 def connected(edges: Edges, partitions: int) -> list[tuple[int, ...]]:
     """All rows at the end, sorted."""
     stage = NearDedup(NearConfig(partitions=partitions))
-    found = over_rows(stage, stage.rounds[1], [table(edges)])
+    turn = next(turn for turn in stage.rounds if turn.name == "contract")
+    found = over_rows(stage, turn, [table(edges)])
     return sorted(tuple(row.values()) for part in found for row in part.to_pylist())
 
 

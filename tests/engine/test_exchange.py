@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ def test_a_new_source_leaves_the_units_of_the_others_alone(folder: Folder) -> No
 
 
 class Forgetful(toys.Unique):
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         return super().map(step, table, given).drop_columns(["word"])
 
 

@@ -113,7 +113,9 @@ def test_json_is_one_value_for_every_command_that_reports(
     assert json_of(call(capsys, "plan", config, "--json").out)[0]["phase"] == "ingest"
     assert json_of(call(capsys, "run", config, "--runner", "inline", "--json").out)["ran"]["ingest"] == 7
     assert json_of(call(capsys, "status", run, "--json").out)["complete"] is True
-    assert json_of(call(capsys, "explain", run, "alpha/mean.py", "--json").out)[0]["ended_by"]["rule"] == "mean_line"
+    assert (
+        json_of(call(capsys, "explain", run, "alpha/mean.py", "--json").out)[0]["ended_by"]["rule"] == "max_mean_line"
+    )
     assert len(json_of(call(capsys, "inspect", run, "--json").out)["shards"]) == 6
     assert json_of(call(capsys, "inspect", shard, "--json").out)["num_samples"] == 5
     assert json_of(call(capsys, "inspect", shard, "--offset", "3", "--json").out)["places"][0]["repo"] == "alpha"
@@ -272,4 +274,4 @@ def test_no_line_of_a_report_is_wider_than_a_terminal_but_for_a_path(data: dict[
     assert all(run in line or data["run"] in line for line in wide), wide
     assert not any("…" in line for line in shown)
     assert any(line.startswith("  ingest would run tree/alpha, tree/beta, tree/delta, 4 more") for line in shown)
-    assert any("clean: dropped.alphabetic 1" in line for line in shown)
+    assert any("heuristics: dropped.max_longest_line 1" in line for line in shown)
