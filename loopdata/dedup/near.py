@@ -22,6 +22,7 @@ from loopdata.dedup import bands, clusters, minhash, rank
 from loopdata.dedup.boilerplate import head_lines, without
 from loopdata.dedup.components import EDGE, KEYED_EDGE, both_ways, contract, keyed, spread
 from loopdata.dedup.grams import Hashes, gram_sets
+from loopdata.dedup.index import AgainstConfig, AgainstIndex, Grams
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
 from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
@@ -65,7 +66,8 @@ class NearConfig(DedupConfig):
     which every identifier is the same word; `words`: how many of either make a gram. `boilerplate`: a line of the
     comment at the head of a file does not count where more documents than this have it; null: all count. `detection`:
     share of pairs at the threshold that bands must find; null: as datasketch chooses. `partitions`: parts of the
-    exchange, a power of two; more of them for more documents."""
+    exchange, a power of two; more of them for more documents. `index`: a folder that `loopdata index` wrote; near
+    copies of what it holds are dropped first."""
 
     threshold: float = Field(default=0.7, gt=0, le=1)
     detection: float | None = Field(default=0.98, gt=0, lt=1)
@@ -75,6 +77,7 @@ class NearConfig(DedupConfig):
     boilerplate: int | None = Field(default=50, ge=1)
     partitions: int = Field(default=16, ge=1, le=65_536)
     max_cluster_mb: int = Field(default=256, ge=1)
+    index: str | None = None
 
     @field_validator("partitions")
     @classmethod
@@ -97,6 +100,7 @@ class NearDedup(Dedup):
         masked = self.config.grams == "masked_identifiers"
         self.text = MASKED if masked else "text"
         self.needs = {**self.needs, self.text: pa.large_string()}  # type: ignore[misc]
+        self.kind = Grams(self.config.permutations, self.config.words, self.config.grams)
         self.removes = frozenset({MASKED} if masked else ())  # type: ignore[misc]
         self.rule = Rule(self.config.threshold, self.config.permutations, chosen)
         parts = self.config.partitions
@@ -111,8 +115,17 @@ class NearDedup(Dedup):
         )
 
     def before(self) -> tuple[Stage, ...]:
-        """By masked identifiers, the stage that masks them."""
-        return (MaskIdentifiers(label=f"{self.label}.masks"),) if self.removes else ()
+        """By masked identifiers, the stage that masks them; with an index, the stage that asks it."""
+        masks = (MaskIdentifiers(label=f"{self.label}.masks"),) if self.removes else ()
+        if self.config.index is None:
+            return masks
+        config = AgainstConfig(path=self.config.index, column=self.text, words=self.kind.words, grams=self.kind.grams)
+        return (*masks, AgainstIndex(config, self.rule, label=f"{self.label}.index"))
+
+    def identity(self) -> dict[str, Any]:
+        """Without the index: what it decides is decided before."""
+        found = super().identity()
+        return found | {"config": {name: value for name, value in found["config"].items() if name != "index"}}
 
     def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         """Rows of `step.emits`: a row a line of heads, one a band of each document, edges, or the gram set of a
