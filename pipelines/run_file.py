@@ -23,6 +23,7 @@ from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
+from loopdata.dedup.semantic import SemanticDedup
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
@@ -47,6 +48,7 @@ STAGES: dict[str, type[Step]] = {
         Secrets,
         ExactDedup,
         NearDedup,
+        SemanticDedup,
         Syntax,
         SyntaxHeuristics,
     )
