@@ -1,10 +1,11 @@
 """Where documents lie in a batch: what every attention of one forward pass shares, computed once a batch.
 
 Enters: document ids [B, T], equal along a document, different between neighbours. Leaves: positions that restart at
-each document, and two layouts. *Lanes*: documents sorted into batches of like length, so that causal attention needs
-no mask and costs the squares of the documents' lengths, not of the row's. *Bands*: blocks of queries beside the keys
-that a window lets them see, so that local attention costs T·(W + block), not T². Own work; FlashAttention's varlen
-layout is the same thought for lanes. Limit: ids are read on the host once a batch (one synchronisation on a GPU).
+each document, where documents begin and end (all that the fused kernels ask for), and two layouts. *Lanes*: documents
+sorted into batches of like length, so that causal attention needs no mask and costs the squares of the documents'
+lengths, not of the row's. *Bands*: blocks of queries beside the keys that a window lets them see, so that local
+attention costs T·(W + block), not T². Own work; FlashAttention's varlen layout is the same thought for lanes. Limit:
+ids are read on the host once a batch (one synchronisation on a GPU).
 
 Legend: B batch, T positions, N = B·T, M slots of all lanes, n blocks a row, C queries a block, K keys a block.
 """
@@ -49,10 +50,15 @@ class Band:
 
 @dataclass(frozen=True)
 class Documents:
-    """The documents of a batch. Build it by `Documents.of`; `lanes` is None where every row is one document."""
+    """The documents of a batch. Build it by `Documents.of`; `lanes` is None where every row is one document.
+
+    `begins_BT` and `ends_BT` (int32): at each position the first of its document, and the first after it.
+    """
 
     ids_BT: Tensor
     positions_BT: Tensor
+    begins_BT: Tensor
+    ends_BT: Tensor
     lanes: Lanes | None
     _bands: dict[tuple[int, bool, torch.dtype], Band] = field(default_factory=dict, repr=False, compare=False)
 
@@ -64,9 +70,13 @@ class Documents:
         starts_BT = torch.ones_like(ids_BT, dtype=torch.bool)
         starts_BT[:, 1:] = ids_BT[:, 1:] != ids_BT[:, :-1]
         index_T = torch.arange(ids_BT.shape[1], device=ids_BT.device)
-        begin_BT = torch.where(starts_BT, index_T, 0).cummax(dim=1).values
+        begins_BT = torch.where(starts_BT, index_T, 0).cummax(dim=1).values
+        lasts_BT = torch.ones_like(starts_BT)
+        lasts_BT[:, :-1] = starts_BT[:, 1:]
+        ends_BT = torch.where(lasts_BT, index_T + 1, ids_BT.shape[1]).flip(1).cummin(dim=1).values.flip(1)
+        bounds = (begins_BT.to(torch.int32), ends_BT.to(torch.int32))
         # Numbered anew, so that an id that returns later in a row is another document.
-        return cls(starts_BT.cumsum(dim=1), index_T - begin_BT, _lanes(starts_BT))
+        return cls(starts_BT.cumsum(dim=1), index_T - begins_BT, *bounds, _lanes(starts_BT))
 
     @classmethod
     def whole(cls, rows: int, length: int, device: torch.device | str = "cpu") -> "Documents":
@@ -114,8 +124,6 @@ def _lanes(starts_BT: Tensor) -> Lanes | None:
 
 
 def _band(ids_BT: Tensor, window: int, window_self: bool, dtype: torch.dtype) -> Band:
-    if window < 0:
-        raise ValueError(f"window must not be negative, not {window}")
     positions = ids_BT.shape[1]
     nearest = 0 if window_self else 1
     farthest = nearest + window - 1

@@ -15,6 +15,11 @@ from loopdata.errors import ConfigError
 # large_* where one batch may hold more than 2 GiB; the choice is part of the bytes that are written.
 PARTS = pa.list_(pa.struct([("role", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("loss", pa.bool_())]))
 
+# Where it is said under which licence a document comes: what kind of evidence, and what it names.
+EVIDENCE = pa.list_(
+    pa.struct([("kind", pa.string()), ("path", pa.string()), ("line", pa.int32()), ("licence", pa.string())])
+)
+
 # Every base column of a Document. A source gives those of SOURCE_COLUMNS; the others appear when a stage adds them.
 DOCUMENT: dict[str, pa.DataType] = {
     "doc_id": pa.string(),  # hash of source, locator and content
@@ -70,18 +75,18 @@ LOCATION = pa.schema(
 
 SEGMENTS = pa.list_(pa.struct([("text", pa.large_string()), ("special", pa.bool_()), ("loss", pa.bool_())]))
 
-# What is known of a sample of a document that was drawn for fill-in-the-middle; offsets are bytes of the parent's text.
-# Nothing where none was drawn.
+# What is known of a sample of a document of which a part was drawn for fill-in-the-middle; offsets are bytes of the
+# parent's text. Nothing where none was drawn.
 FIM = pa.struct(
     [
-        ("kind", pa.string()),  # of the hole; null where the document stayed plain
+        ("kind", pa.string()),  # of the hole; null where the sample is plain
         ("mode", pa.string()),  # psm or spm
         ("start", pa.int64()),  # what the sample holds of the text, and where its middle lies
         ("middle_start", pa.int64()),
         ("middle_end", pa.int64()),
         ("end", pa.int64()),
         ("missed", pa.list_(pa.string())),  # kinds that were drawn before, and that the text does not have
-        ("left", pa.string()),  # why it stayed plain: no_hole, too_long
+        ("left", pa.string()),  # why it is plain: no_hole, too_long, or the rest of a document
     ]
 )
 

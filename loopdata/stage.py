@@ -242,6 +242,7 @@ class Builder(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised when the output for the same input changes
+    scope: ClassVar[Literal["row", "repo"]] = "row"  # whether it is given any documents, or whole repositories
     categories: ClassVar[frozenset[str] | None] = None  # None: all; it renders nothing of documents of others
     needs: ClassVar[Mapping[str, pa.DataType]] = {}
     Config: ClassVar[type[Strict]] = Strict
@@ -268,6 +269,10 @@ class Builder(ABC):
 
         Documents with another `use` than `train` get no loss.
         """
+
+    def render_parts(self, table: pa.Table) -> Iterator[pa.Table]:
+        """As `render`, in as many tables as a builder needs whose samples are much larger than their documents."""
+        yield self.render(table)
 
     def check(
         self, samples: pa.Table, tokens: Sequence[Iterable[int]], special: Mapping[str, int], decode: Decode

@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|index|inspect|train`.
+"""The command line: `loopdata run|plan|status|explain|attribution|index|inspect|train`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -135,6 +135,25 @@ def explain(
         _print_json(found)
     else:
         print_explanations(found, Console())
+
+
+@app.command(short_help="List every place that the documents come from, with licences.")
+def attribution(
+    run: Run,
+    out: Annotated[str | None, typer.Option(help="The Parquet file; by default attribution.parquet in RUN.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write where every kept document comes from, with licence, evidence and the places of its copies.
+
+    Example: loopdata attribution runs/quickstart
+    """
+    from pipelines.attribution import print_written, write_attribution
+
+    written = write_attribution(run, out)
+    if as_json:
+        _print_json(written._asdict())
+    else:
+        print_written(written, Console())
 
 
 @app.command(short_help="Save what a run kept, to deduplicate against.")

@@ -15,8 +15,11 @@ from pydantic import Field
 
 from loopdata.cleaning.as_text import AsText
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.generated import Generated
 from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.licence import Licence
+from loopdata.cleaning.notebooks import Notebooks
 from loopdata.cleaning.secrets import Secrets
 from loopdata.cleaning.syntax import Syntax
 from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
@@ -28,6 +31,7 @@ from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
 from loopdata.fim.file_level import FileBuilder
+from loopdata.fim.repo_level import RepoBuilder
 from loopdata.schema import require, source_schema
 from loopdata.sources.files import Files
 from loopdata.sources.git import Git
@@ -42,8 +46,11 @@ STAGES: dict[str, type[Step]] = {
     kind.name: kind
     for kind in (
         AsText,
+        Notebooks,
         Clean,
         Language,
+        Licence,
+        Generated,
         Heuristics,
         Secrets,
         ExactDedup,
@@ -53,7 +60,7 @@ STAGES: dict[str, type[Step]] = {
         SyntaxHeuristics,
     )
 }
-BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
+BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder, RepoBuilder)}
 
 
 class SeedSection(Strict):
@@ -168,6 +175,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     corpus = tuple(step for entry in file.corpus for step in _steps(entry, seed.data))
     builders = tuple(_builder(name, entry, seed.data) for name, entry in file.samples.items())
     _check_names([step.label for step in corpus], "corpus")
+    _check_order(corpus)
     _check_columns(extra, corpus, builders)
     _check_sections(file)
     file.alarms.check_names([step.label for step in corpus], list(file.sources))
@@ -261,6 +269,18 @@ def _extra_columns(sources: tuple[Source, ...]) -> dict[str, pa.DataType]:
             if found.setdefault(name, kind) != kind:
                 raise ConfigError(f"sources.{source.label}: '{name}' is {kind} here, but {found[name]} in another one")
     return found
+
+
+def _check_order(corpus: tuple[Step, ...]) -> None:
+    """A stage that chooses among documents would take licence files away from `licence`, unseen."""
+    names = [step.name for step in corpus]
+    for step in corpus[: names.index(Licence.name)] if Licence.name in names else ():
+        chooses = isinstance(step, Language) and (step.config.keep is not None or step.config.drop is not None)
+        if chooses or not isinstance(step, AsText | Notebooks | Clean | Language):
+            raise ConfigError(
+                f"corpus: '{step.label}' may drop files that 'licence' reads, and comes before it",
+                "put `licence` right behind `clean`",
+            )
 
 
 def _check_columns(extra: dict[str, pa.DataType], corpus: tuple[Step, ...], builders: tuple[Builder, ...]) -> None:

@@ -6,7 +6,7 @@ ending fate for each that is not kept. Limit: for scope `repo`, a repository abo
 consecutive views, each counted as `marked.repo_view`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -64,7 +64,7 @@ class _Drive:
 
     def flow(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if self.stage.scope == "repo":
-            tables = self._whole_repositories(tables)
+            tables = whole_repositories(tables, self._count_view)
         for table in tables:
             if table.num_rows:
                 yield from recut(self.drive(table))
@@ -145,32 +145,36 @@ class _Drive:
                 f"{len(remaining)} kept, {len(ended)} ended"
             )
 
-    def _whole_repositories(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Tables of whole repositories; one above MAX_REPO_BYTES comes in consecutive views."""
-        held: list[pa.Table] = []
-        rows = held_bytes = 0
-        cut = False  # whether `held` begins with the rest of a repository that was cut
-        last: object = None
-        for table in tables:
-            start = 0
-            for at, stop, repo, num_bytes in repositories(table):
-                ends = rows > 0 and (repo is None or repo != last)
-                full = rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES
-                if (ends and full) or (not ends and held_bytes > MAX_REPO_BYTES):
-                    self._count_view(cut or not ends)
-                    yield pa.concat_tables([*held, table.slice(start, at - start)])
-                    held, rows, held_bytes, cut, start = [], 0, 0, not ends, at
-                rows, held_bytes, last = rows + stop - at, held_bytes + num_bytes, repo
-            held.append(table.slice(start))
-        if rows:
-            self._count_view(cut)
-            yield pa.concat_tables(held)
+    def _count_view(self) -> None:
+        notes = self.count.notes
+        notes["marked.repo_view"] = notes.get("marked.repo_view", 0) + 1
 
-    def _count_view(self, view: bool) -> None:
-        """A table that ends within a repository is a view of it, and so is the rest; one view may be both."""
-        if view:
-            notes = self.count.notes
-            notes["marked.repo_view"] = notes.get("marked.repo_view", 0) + 1
+
+def whole_repositories(tables: Iterable[pa.Table], count_view: Callable[[], None]) -> Iterator[pa.Table]:
+    """Tables of whole repositories; one above MAX_REPO_BYTES comes in consecutive views, each of which is counted.
+
+    A table that ends within a repository is a view of it, and so is the rest; one view may be both.
+    """
+    held: list[pa.Table] = []
+    rows = held_bytes = 0
+    cut = False  # whether `held` begins with the rest of a repository that was cut
+    last: object = None
+    for table in tables:
+        start = 0
+        for at, stop, repo, num_bytes in repositories(table):
+            ends = rows > 0 and (repo is None or repo != last)
+            full = rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES
+            if (ends and full) or (not ends and held_bytes > MAX_REPO_BYTES):
+                if cut or not ends:
+                    count_view()
+                yield pa.concat_tables([*held, table.slice(start, at - start)])
+                held, rows, held_bytes, cut, start = [], 0, 0, not ends, at
+            rows, held_bytes, last = rows + stop - at, held_bytes + num_bytes, repo
+        held.append(table.slice(start))
+    if rows:
+        if cut:
+            count_view()
+        yield pa.concat_tables(held)
 
 
 def _concat(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:

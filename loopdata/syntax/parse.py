@@ -166,10 +166,20 @@ def _refused_unread(source: bytes, limits: Limits) -> Refusal | None:
 
 
 def _within_depth(tree: Tree, limits: Limits) -> Tree | Refusal:
-    """Refuse a tree that is too deep. One with few nodes cannot be, and is not walked for it."""
-    if tree.root.descendant_count > limits.max_depth and tree.survey.depth > limits.max_depth:
-        return Refusal("depth", tree.survey.depth, limits.max_depth)
-    return tree
+    """Refuse a tree that is too deep."""
+    return Refusal("depth", tree.survey.depth, limits.max_depth) if _is_deeper(tree.root, limits.max_depth) else tree
+
+
+def _is_deeper(root: tree_sitter.Node, max_depth: int) -> bool:
+    """Whether a leaf lies below a depth. A node with few below it cannot lead there, and is not entered."""
+    pending = [(root, 1)]
+    while pending:
+        node, depth = pending.pop()
+        if depth > max_depth:
+            return True
+        if depth + node.descendant_count - 1 > max_depth:
+            pending += [(child, depth + 1) for child in node.children]
+    return False
 
 
 class _Remembered:

@@ -11,7 +11,9 @@ from loopdata.engine.tasks import unit_value
 from loopdata.schema import DOCUMENT, cast, digest, document_schema, table_of
 from loopdata.stage import CorpusStage, Fate, Round
 
-COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "language", "num_bytes")
+COLUMNS = (
+    "doc_id", "text_id", "category", "split", "use", "text", "source", "repo", "path", "language", "num_bytes",
+)  # fmt: skip
 SCHEMA = document_schema({name: DOCUMENT[name] for name in COLUMNS})
 
 

@@ -11,6 +11,12 @@ def test_positions_restart_at_each_document() -> None:
     assert documents.positions_BT.tolist() == [[0, 1, 0, 1, 2], [0, 0, 0, 1, 2]]
 
 
+def test_every_position_knows_where_its_document_begins_and_ends() -> None:
+    documents = Documents.of(torch.tensor([[7, 7, 3, 3, 3], [0, 1, 2, 2, 2]]))
+    assert documents.begins_BT.tolist() == [[0, 0, 2, 2, 2], [0, 1, 2, 2, 2]]
+    assert documents.ends_BT.tolist() == [[2, 2, 5, 5, 5], [1, 2, 5, 5, 5]]
+
+
 def test_an_id_that_returns_is_another_document() -> None:
     documents = Documents.of(torch.tensor([[5, 6, 5]]))
     assert documents.ids_BT.tolist() == [[1, 2, 3]]

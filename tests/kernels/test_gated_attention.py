@@ -2,16 +2,19 @@
 
 import math
 import operator
+from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor
 
 from kernels.documents import Documents
-from kernels.gated_attention import Implementation, causal_attention, gated_attention
+from kernels.gated_attention import causal_attention, gated_attention
+from tests.kernels.examples import ids_of, inputs, ragged
 
+Implementation = Literal["reference", "sdpa"]
 IMPLEMENTATIONS: tuple[Implementation, ...] = ("reference", "sdpa")
-B, H, d = 2, 2, 4
+d = 4
 
 
 def one_head(q: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
@@ -37,22 +40,6 @@ def naive(x: dict[str, Tensor], ids: Tensor, window: int | None, window_self: bo
             gate = 1 / (1 + torch.exp(-x["gate"][b, t, h]))
             out[b, t, h] = gate * out[b, t, h] + (1 - gate) * local
     return out
-
-
-def inputs(T: int, G: int = 1, gate_width: int = 1, rows: int = B) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(T)
-    shapes = {"q": (H, d), "k1": (G, d), "v1": (G, d), "k2": (G, d), "v2": (G, d), "gate": (H, gate_width)}
-    return {n: torch.randn(rows, T, *s, generator=generator, dtype=torch.float64) for n, s in shapes.items()}
-
-
-def ids_of(*rows: list[int]) -> Tensor:
-    """Document ids from the lengths of documents: [2, 1] → 0 0 1."""
-    return torch.stack([torch.repeat_interleave(torch.arange(len(row)), torch.tensor(row)) for row in rows])
-
-
-def ragged(T: int) -> Tensor:
-    """Row 0 is one document; row 1 holds one-token documents at both ends and one in between where T allows it."""
-    return ids_of([T], [T] if T < 3 else [1, T - 2, 1])
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -156,12 +143,6 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         gated_attention(*x.values(), Documents.whole(2, 6), window=1)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_gpu_computes_what_the_cpu_computes(dtype: torch.dtype) -> None:
-    ids, x = ids_of([130, 1, 69], [200]), inputs(200)
-    expected = gated_attention(*x.values(), Documents.of(ids), window=64)
-    found = gated_attention(*(v.to("cuda", dtype) for v in x.values()), Documents.of(ids.cuda()), window=64)
-    tolerance = 1e-4 if dtype == torch.float32 else 3e-2
-    torch.testing.assert_close(found.cpu().double(), expected, rtol=0, atol=tolerance)
+def test_a_negative_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="not -1"):
+        gated_attention(*inputs(3).values(), Documents.whole(2, 3), window=-1)

@@ -47,6 +47,14 @@ WRONG: dict[str, tuple[Change, str]] = {
         put("corpus.0", {"clean": {"max_line": 5}}),
         "unknown key 'corpus.clean.max_line'; did you mean 'max_lines'?",
     ),
+    "a choice of languages before licence": (
+        put("corpus", [{"clean": {}}, {"language": {"keep": ["Go"]}}, {"licence": {}}]),
+        "corpus: 'language' may drop files that 'licence' reads, and comes before it; put `licence` right behind",
+    ),
+    "dedup before licence": (
+        put("corpus", [{"clean": {}}, {"exact_dedup": {}}, {"licence": {}}]),
+        "corpus: 'exact_dedup' may drop files that 'licence' reads",
+    ),
     "unknown key in tokens": (
         put("tokens.train.vocab", 500),
         "unknown key 'tokens.train.vocab'; did you mean 'vocab_size'?",
