@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|dedup`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|dedup|index`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -159,6 +159,21 @@ def attribution(
         _print_json(written._asdict())
     else:
         print_written(written, Console())
+
+
+@app.command(short_help="Save what a run kept, to deduplicate against.")
+def index(run: Run, out: Annotated[str, typer.Option(help="Folder to write.")], as_json: Json = False) -> None:
+    """Save the signatures of what a run kept. A later run drops near copies of it by `near_dedup: {index: FOLDER}`.
+
+    Example: loopdata index runs/quickstart --out indexes/quickstart
+    """
+    from pipelines.save_index import save_index
+
+    documents = save_index(run, out)
+    if as_json:
+        _print_json({"index": out, "documents": documents})
+    else:
+        Console().print(f"{out}: {documents:,} documents")
 
 
 @app.command(short_help="Say what a shard holds, and where a token comes from.")

@@ -28,6 +28,7 @@ from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
 from loopdata.dedup.repositories import RepoDedup
+from loopdata.dedup.semantic import SemanticDedup
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
@@ -58,6 +59,7 @@ STAGES: dict[str, type[Step]] = {
         ExactDedup,
         NearDedup,
         RepoDedup,
+        SemanticDedup,
         Syntax,
         SyntaxHeuristics,
     )
