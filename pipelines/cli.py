@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|dedup|index`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|dedup|index|fim`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -274,6 +274,30 @@ def dedup(
         _print_json(summary)
     else:
         print_summary(summary, Console())
+
+
+@app.command(short_help="Show files with holes to fill, in colours.")
+def fim(
+    files: Annotated[list[str], typer.Argument(help="Source files.", metavar="FILE…")],
+    sets: Sets = None,
+    seed: Annotated[int, typer.Option(help="Another one draws other holes.")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="How many samples are shown.")] = 5,
+    repo: Annotated[bool, typer.Option("--repo", help="Show each file behind what helps it of the others.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
+
+    Settings are those of an entry under `samples`: --set fim.layout=codellama, --set context.max_bytes=2000.
+
+    Example: loopdata fim loopdata/stage.py --set fim.layout=codellama
+    """
+    from pipelines.show_fim import draw_samples, print_samples
+
+    found = draw_samples(files, sets or [], seed, repo)
+    if as_json:
+        _print_json(found[:count])
+    else:
+        print_samples(found, count, Console())
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:
