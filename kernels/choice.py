@@ -22,7 +22,7 @@ from kernels.implementations import IMPLEMENTATIONS, LARGEST_HEAD, Implementatio
 
 CANDIDATES: tuple[Implementation, ...] = ("fused", "hybrid", "sdpa")
 _TYPES = (torch.bfloat16, torch.float16, torch.float32)
-_WARM_UP, _REPEATS = 3, 7
+_ROUNDS, _CALLS = 5, 5
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def choose(*shape_fields: Any) -> Implementation:
     if torch.are_deterministic_algorithms_enabled():
         return "fused"
     if shape.kind not in _chosen:
-        _chosen[shape.kind] = fastest(shape, _milliseconds_on_gpu)
+        _chosen[shape.kind] = fastest(shape, milliseconds_on_gpu)
     return _chosen[shape.kind]
 
 
@@ -101,14 +101,14 @@ def training_step(shape: Shape, implementation: Implementation) -> Callable[[], 
     return step
 
 
-def _milliseconds_on_gpu(run: Callable[[], object]) -> float:
-    for _ in range(_WARM_UP):
-        run()
+def milliseconds_on_gpu(run: Callable[[], object]) -> float:
+    """Of one call among several in flight, as in a training, where launching costs nothing unless it is what limits."""
     times = []
-    for _ in range(_REPEATS):
+    for _ in range(1 + _ROUNDS):
         torch.cuda.synchronize()
         began = time.perf_counter()
-        run()
+        for _ in range(_CALLS):
+            run()
         torch.cuda.synchronize()
-        times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times)
+        times.append(1e3 * (time.perf_counter() - began) / _CALLS)
+    return statistics.median(times[1:])
