@@ -79,7 +79,7 @@ def worst_error(attend: Attention, tensors: Inputs, documents: Documents) -> flo
 
 
 def ours(name: str, documents: Documents) -> Attention:
-    return lambda *x: IMPLEMENTATIONS[name](*x, documents, W, False)  # type: ignore[index]
+    return lambda *x: IMPLEMENTATIONS[name](*x, documents, W, False)
 
 
 def plain(*x: Any, window: int, window_self: bool = False) -> Tensor:
@@ -185,7 +185,7 @@ def at_length(T: int, flex: Attention, peaks: tuple[float, float] | None) -> dic
     ms = {key: milliseconds_on_gpu(partial(step, attend, tensors)) for key, attend in contenders.items()}
     peers = {"sdpa": min(ms["sdpa_flash"], ms["sdpa_cudnn"]), "flex": ms["flex"], "eager": ms["eager"]}
     found = {
-        "chosen": choose(tensors[0].device, torch.bfloat16, B, T, H, G, D, 1, W, False, True),
+        "chosen": choose(tensors[0].device, torch.bfloat16, B, T, H, G, D, 1, W, False, True, False),
         "ms": {key: round(spent, 3) for key, spent in ms.items()},
         "roofline_ms": None if peaks is None else round(roofline_ms(B, T, peaks), 3),
         "kept_mb": {key: round(kept_bytes(attend, tensors) / 1e6, 1) for key, attend in contenders.items()},

@@ -240,10 +240,28 @@ def _local_backward(
     return grads["q"], grads["k2"], grads["v2"], grads["gate"], grads["given"]
 
 
+@torch.library.custom_op("loopdata::causal_attention", mutates_args=())
+def fused_causal_attention(
+    q: Tensor, k: Tensor, v: Tensor, begins_BT: Tensor, ends_BT: Tensor
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Causal attention inside of documents, and its log-sum-exp, through which no gradient flows."""
+    out, lse1, _ = forward(Parts(q, begins_BT, ends_BT, k, v))
+    assert lse1 is not None
+    return out, lse1
+
+
+@torch.library.custom_op("loopdata::causal_attention_backward", mutates_args=())
+def _causal_backward(
+    q: Tensor, k: Tensor, v: Tensor, begins_BT: Tensor, ends_BT: Tensor, out: Tensor, lse1: Tensor, d_out: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    grads = backward(Parts(q, begins_BT, ends_BT, k, v), out, lse1, None, d_out)
+    return grads["q"], grads["k1"], grads["v1"]
+
+
 def _register(operator: Any, gradient: Any, statistics: int, tensors: int) -> None:
     """Shapes without data, and autograd, for an operator that gives an output and `statistics` log-sum-exps.
 
-    Of its arguments the first `tensors` have gradients; then come begins, ends, window and window_self.
+    Of its arguments the first `tensors` have gradients; then come begins, ends, and what says which window.
     """
 
     @operator.register_fake  # type: ignore[untyped-decorator]
@@ -263,10 +281,11 @@ def _register(operator: Any, gradient: Any, statistics: int, tensors: int) -> No
         ctx.mark_non_differentiable(*output[1:])
 
     def differentiate(ctx: Any, d_out: Tensor, *_: Any) -> tuple[Any, ...]:
-        return *gradient(*ctx.saved_tensors, d_out, *ctx.window), None, None, None, None
+        return *gradient(*ctx.saved_tensors, d_out, *ctx.window), None, None, *(None for _ in ctx.window)
 
     operator.register_autograd(differentiate, setup_context=remember)
 
 
 _register(fused_attention, _fused_backward, statistics=2, tensors=6)
 _register(local_attention, _local_backward, statistics=1, tensors=5)
+_register(fused_causal_attention, _causal_backward, statistics=1, tensors=3)
