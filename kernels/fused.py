@@ -188,7 +188,7 @@ def tiles_for(kernel: Any, dtype: torch.dtype, P: int) -> tuple[Tile, ...]:
 @cache
 def _tuned(kernel: Any, tiles: tuple[Tile, ...]) -> Any:
     configs = [triton.Config(tile.blocks, **tile.options) for tile in tiles]
-    return triton.autotune(configs, key=["length_class", "H", "G", "D", "GATE", "FARTHEST", "LOCAL"])(kernel)
+    return triton.autotune(configs, key=["length_class", "H", "G", "D", "GATE", "FARTHEST", "GLOBAL", "LOCAL"])(kernel)
 
 
 @torch.library.custom_op("loopdata::gated_attention", mutates_args=())

@@ -1,5 +1,8 @@
 """The Triton kernels against the plain reference in fp64, with all gradients; in the interpreter where no GPU is."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +11,8 @@ from torch import Tensor
 
 from kernels.documents import Documents
 from kernels.gated_attention import causal_attention, gated_attention
+from model.config import ModelConfig
+from model.looped import LoopedTransformer
 from tests.kernels.examples import NAMES, assert_close, expected, found, ids_of, inputs, ragged, upstream
 
 fused = pytest.importorskip("kernels.fused", reason="triton is not installed")
@@ -192,6 +197,42 @@ def test_a_compiled_function_passes_through_without_a_break(implementation: str,
     grads = torch.autograd.grad(out.sum(), leaves)
     expected_grads = torch.autograd.grad(found_with(ids, implementation)(*leaves).sum(), leaves)
     torch.testing.assert_close(grads, expected_grads)
+
+
+@pytest.mark.skipif(DEVICE == "cuda", reason="stands in for the GPU's clock")
+def test_a_tuner_tries_each_tile_once_a_class_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
+
+    def clock(run: Callable[[], object], **_: object) -> tuple[float, ...]:
+        run()
+        runs.append(1)
+        return (float(len(runs)),) * 3
+
+    monkeypatch.setattr(fused.triton, "autotune", partial(fused.triton.autotune, do_bench=clock))
+    monkeypatch.setattr(fused, "tiles_for", lambda *_: (fused.Tile(32, 16, 4, 1), fused.Tile(16, 32, 4, 1)))
+    fused._tuned.cache_clear()
+    try:
+        for T in (40, 40, 60):
+            check(inputs(T, d=16, rows=1), ids_of([7, T - 7]), "fused", 3, False)
+        # Two tiles for the forward kernel, for that by queries, and for that by keys of either part.
+        assert len(runs) == 8
+        check(inputs(9, d=16, rows=1), ids_of([9]), "fused", 3, False)
+        assert len(runs) == 16
+    finally:
+        fused._tuned.cache_clear()
+
+
+def test_a_compiled_model_takes_other_documents_without_another_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernels.choice._serves", lambda shape: True)
+    monkeypatch.setattr("kernels.choice.fastest", lambda *_: "fused")
+    monkeypatch.setattr(torch._dynamo.config, "error_on_recompile", True)
+    sizes = {"vocab_size": 11, "dim": 32, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 16, "ffn_dim": 8}
+    model = LoopedTransformer(ModelConfig(**sizes, max_length=8, window=3)).to(DEVICE)
+    tokens = torch.arange(8, device=DEVICE).expand(2, 8)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    for rows in (([3, 5], [8]), ([3, 2, 3], [7, 1])):
+        documents = Documents.of(ids_of(*rows).to(DEVICE))
+        torch.testing.assert_close(compiled(tokens, documents), model(tokens, documents))
 
 
 def found_with(ids: Tensor, implementation: str) -> object:
