@@ -15,6 +15,11 @@ from loopdata.errors import ConfigError
 # large_* where one batch may hold more than 2 GiB; the choice is part of the bytes that are written.
 PARTS = pa.list_(pa.struct([("role", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("loss", pa.bool_())]))
 
+# Where it is said under which licence a document comes: what kind of evidence, and what it names.
+EVIDENCE = pa.list_(
+    pa.struct([("kind", pa.string()), ("path", pa.string()), ("line", pa.int32()), ("licence", pa.string())])
+)
+
 # Every base column of a Document. A source gives those of SOURCE_COLUMNS; the others appear when a stage adds them.
 DOCUMENT: dict[str, pa.DataType] = {
     "doc_id": pa.string(),  # hash of source, locator and content
@@ -70,18 +75,18 @@ LOCATION = pa.schema(
 
 SEGMENTS = pa.list_(pa.struct([("text", pa.large_string()), ("special", pa.bool_()), ("loss", pa.bool_())]))
 
-# What is known of a sample of a document that was drawn for fill-in-the-middle; offsets are bytes of the parent's text.
-# Nothing where none was drawn.
+# What is known of a sample of a document of which a part was drawn for fill-in-the-middle; offsets are bytes of the
+# parent's text. Nothing where none was drawn.
 FIM = pa.struct(
     [
-        ("kind", pa.string()),  # of the hole; null where the document stayed plain
+        ("kind", pa.string()),  # of the hole; null where the sample is plain
         ("mode", pa.string()),  # psm or spm
         ("start", pa.int64()),  # what the sample holds of the text, and where its middle lies
         ("middle_start", pa.int64()),
         ("middle_end", pa.int64()),
         ("end", pa.int64()),
         ("missed", pa.list_(pa.string())),  # kinds that were drawn before, and that the text does not have
-        ("left", pa.string()),  # why it stayed plain: no_hole, too_long
+        ("left", pa.string()),  # why it is plain: no_hole, too_long, or the rest of a document
     ]
 )
 
@@ -132,9 +137,9 @@ def document_schema(columns: Mapping[str, pa.DataType]) -> pa.Schema:
     return pa.schema([(name, columns[name]) for name in [*base, *added]])
 
 
-def source_schema() -> pa.Schema:
-    """Schema of the tables that a source gives."""
-    return document_schema({name: DOCUMENT[name] for name in SOURCE_COLUMNS})
+def source_schema(extra: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
+    """Schema of the tables that a source gives, with the columns that it gives besides."""
+    return document_schema({name: DOCUMENT[name] for name in SOURCE_COLUMNS} | dict(extra or {}))
 
 
 def cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -151,7 +156,7 @@ def table_of(rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> pa.Tabl
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def require(columns: Mapping[str, pa.DataType], needs: Mapping[str, pa.DataType], who: str) -> None:
+def require(columns: Mapping[str, pa.DataType], needs: Mapping[str, pa.DataType | None], who: str) -> None:
     """Raise ConfigError where `who` needs a column that nothing before it provides, or provides as another type."""
     for name, wanted in needs.items():
         if name not in columns:
@@ -159,5 +164,5 @@ def require(columns: Mapping[str, pa.DataType], needs: Mapping[str, pa.DataType]
                 f"{who} needs the column '{name}', which nothing before it provides",
                 f"put the stage that adds '{name}' before {who} (there are: {', '.join(columns)})",
             )
-        if columns[name] != wanted:
+        if wanted is not None and columns[name] != wanted:
             raise ConfigError(f"{who} needs the column '{name}' as {wanted}, but it comes as {columns[name]}")

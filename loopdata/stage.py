@@ -74,7 +74,7 @@ class Step(ABC):
     version: ClassVar[int] = 1  # raised when the output for the same input changes
     scope: ClassVar[Literal["row", "repo"]] = "row"
     categories: ClassVar[frozenset[str] | None] = None  # None: all; documents of others pass by untouched
-    needs: ClassVar[Mapping[str, pa.DataType]] = {}
+    needs: ClassVar[Mapping[str, pa.DataType | None]] = {}  # None: of whatever type
     adds: ClassVar[Mapping[str, pa.DataType]] = {}
     removes: ClassVar[frozenset[str]] = frozenset()
     Config: ClassVar[type[Strict]] = Strict
@@ -122,9 +122,9 @@ class Round:
     """One map → exchange → reduce of a CorpusStage.
 
     emits       rows that travel; must hold `key` (uint64): rows with an equal key meet in one reduce. A row of a
-                document carries `unit`, which the engine fills in, if the schema names it.
-    gives       rows that reduce returns. Where the next round, or `apply`, goes over documents, it must hold `unit`:
-                by it the rows come back to the unit that their document lies in.
+                document carries `unit`, which the engine fills in, if the schema names it: as uint64 in eight bytes.
+    gives       rows that reduce returns. Where a later round over documents, or `apply`, shall see them, it must hold
+                `unit`: by it the rows come back to the unit that their document lies in.
     over        documents: map sees the documents of a unit; rows: map sees what the round before gave.
     partitions  how many parts the key space is cut into; fixed, never derived from the number of workers.
     """
@@ -141,13 +141,19 @@ class CorpusStage(Step):
 
     rounds: ClassVar[tuple[Round, ...]]
 
+    def before(self) -> tuple[Stage, ...]:
+        """Stages that run directly before it, at the end of its documents' last phase: they add columns for its maps
+        while what was parsed for a batch is still remembered. It removes those columns."""
+        return ()
+
     @abstractmethod
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         """Rows of `step.emits` for a batch of documents, or for a table of rows that the round before gave.
 
         The rows of a document must not depend on the others of its batch: a document that makes the map raise, or
         kills its process, is quarantined, and the map called again without it.
-        `given` holds, for a round over documents, the rows that the round before gave for this unit, else None.
+        `given` holds, for a round over documents, the rows that each round before it whose rows carry `unit` gave for
+        this unit, by the round's name.
         """
 
     @abstractmethod
@@ -192,6 +198,7 @@ class Source(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     Config: ClassVar[type[Strict]]
+    extra: Mapping[str, pa.DataType] = {}  # columns of its documents besides SOURCE_COLUMNS; null in other sources
 
     def __init__(self, config: Strict, *, label: str) -> None:
         """`label` is the source's name in the run file."""
@@ -216,6 +223,7 @@ class Builder(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised when the output for the same input changes
+    scope: ClassVar[Literal["row", "repo"]] = "row"  # whether it is given any documents, or whole repositories
     categories: ClassVar[frozenset[str] | None] = None  # None: all; it renders nothing of documents of others
     needs: ClassVar[Mapping[str, pa.DataType]] = {}
     Config: ClassVar[type[Strict]] = Strict
@@ -242,6 +250,10 @@ class Builder(ABC):
 
         Documents with another `use` than `train` get no loss.
         """
+
+    def render_parts(self, table: pa.Table) -> Iterator[pa.Table]:
+        """As `render`, in as many tables as a builder needs whose samples are much larger than their documents."""
+        yield self.render(table)
 
     def check(
         self, samples: pa.Table, tokens: Sequence[Iterable[int]], special: Mapping[str, int], decode: Decode

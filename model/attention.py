@@ -1,8 +1,7 @@
-"""Attention of one block, for every loop: plain causal in the first, gated global and local in the later ones.
+"""The weights of a block's attention: queries, keys, values, the gate between global and local, and the way out.
 
-Enters: the normed residual, rotations, documents, and from the second loop on the keys and values that the same block
-left in the first. Leaves: what is added to the residual, and the first loop's keys and values. Equations 2–5 of
-LoopCoder; weights are the same in all loops, the gate acts from the second on. Limit: no cache for generation.
+Enters: the normed residual and rotations. Leaves: what `model.context` attends with. Equations 2–5 of LoopCoder;
+weights are the same in all loops, the gate acts from the second on. Limit: every head has the same size.
 
 Legend: B batch, T positions, D width, H query heads, G key heads, d head dimension, x gate width (1 or d).
 """
@@ -10,13 +9,11 @@ Legend: B batch, T positions, D width, H query heads, G key heads, d head dimens
 import torch
 from torch import Tensor, nn
 
-from kernels.documents import Documents
-from kernels.gated_attention import causal_attention, gated_attention
 from model.config import ModelConfig
 from model.layers import rotate
 
-KeysValues = tuple[Tensor, Tensor]
 Rotation = tuple[Tensor, Tensor]
+Projected = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
 class Gate(nn.Module):
@@ -39,38 +36,24 @@ class Gate(nn.Module):
 
 
 class LoopedAttention(nn.Module):
-    """Grouped-query attention whose later loops read the first loop's keys and values."""
+    """The weights of grouped-query attention; `model.context` attends, with the first loop's keys and values."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        self.window, self.window_self = config.window, config.window_self
         self.query = nn.Linear(config.dim, config.heads * config.head_dim, bias=False)
         self.key = nn.Linear(config.dim, config.groups * config.head_dim, bias=False)
         self.value = nn.Linear(config.dim, config.groups * config.head_dim, bias=False)
         self.out = nn.Linear(config.heads * config.head_dim, config.dim, bias=False)
         self.gate = Gate(config) if config.loops > 1 else None
 
-    def forward(
-        self, x_BTD: Tensor, rotation: Rotation, documents: Documents, first: KeysValues | None
-    ) -> tuple[Tensor, KeysValues]:
+    def project(self, x_BTD: Tensor, rotation: Rotation, gated: bool) -> Projected:
+        """Queries, keys, values, and the gate's logits where `gated` says that there is a gate."""
         q_BTHd = rotate(self._heads(self.query(x_BTD)), rotation)
         k_BTGd = rotate(self._heads(self.key(x_BTD)), rotation)
         v_BTGd = self._heads(self.value(x_BTD))
-        if first is None:
-            first = (k_BTGd, v_BTGd)
-            o_BTHd = causal_attention(q_BTHd, k_BTGd, v_BTGd, documents)
-        else:
-            o_BTHd = self._gated(q_BTHd, first, (k_BTGd, v_BTGd), x_BTD, documents)
-        return self.out(o_BTHd.flatten(2)), first
-
-    def _gated(self, q_BTHd: Tensor, first: KeysValues, own: KeysValues, x_BTD: Tensor, documents: Documents) -> Tensor:
-        if self.gate is None:
-            raise ValueError("a model of one loop has no gate for a second")
-        gate_BTHx = self.gate(q_BTHd, x_BTD).to(q_BTHd.dtype)
-        return gated_attention(
-            q_BTHd, *first, *own, gate_BTHx, documents, window=self.window, window_self=self.window_self
-        )
+        gate_BTHx = self.gate(q_BTHd, x_BTD).to(q_BTHd.dtype) if gated and self.gate is not None else None
+        return q_BTHd, k_BTGd, v_BTGd, gate_BTHx
 
     def _heads(self, x_BTF: Tensor) -> Tensor:
         return x_BTF.view(*x_BTF.shape[:2], -1, self.head_dim)

@@ -1,6 +1,6 @@
 """Checkpoints: all that a training needs to go on as if it had not stopped, in folders that are whole or not taken.
 
-Enters: a model, its optimiser, a Progress. Leaves: `step-00000100/` with `weights.safetensors`,
+Enters: a model, its optimisers, a Progress. Leaves: `step-00000100/` with `weights.safetensors`,
 `optimiser.safetensors` (the optimiser's tensors by the names of their parameters, and the random states) and
 `state.json`, which names the digests of both. A folder whose files do not have them is passed over for the one before.
 Limit: one process writes; weights are saved as they are on its device.
@@ -22,10 +22,11 @@ from loopdata.errors import ConfigError, ShardError
 from model.config import ModelConfig
 from model.files import digest_of, write_folder
 from model.looped import LoopedTransformer
+from model.optimiser import Optimisers
 from model.parsing import parse
 
 WEIGHTS, OPTIMISER, STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Progress:
     seconds: float = 0.0
     loss: float = math.nan  # of the last step
     before: dict[str, Any] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)  # of the last steps that were taken, for the guard against spikes
+    skipped: int = 0  # steps in a row that were not
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,18 @@ class Checkpoint:
     progress: Progress
     origin: dict[str, Any]
 
-    def load(self, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> None:
-        """Put the weights, and with an optimiser its state and the random states, where they were."""
+    def load(self, model: nn.Module, optimisers: Optimisers = ()) -> None:
+        """Put the weights, and with optimisers their state and the random states, where they were."""
         device = next(model.parameters()).device
         model.load_state_dict(load_file(self.path / WEIGHTS, device=str(device)))
-        if optimiser is not None:
-            _load_optimiser(load_file(self.path / OPTIMISER), model, optimiser)
+        if optimisers:
+            _load_optimisers(load_file(self.path / OPTIMISER), model, optimisers)
 
 
 def save_checkpoint(
     folder: Path,
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: Optimisers,
     progress: Progress,
     origin: Mapping[str, Any],
     keep: int,
@@ -68,7 +71,7 @@ def save_checkpoint(
 
     def fill(inside: Path) -> None:
         save_file({n: t.detach().contiguous() for n, t in model.state_dict().items()}, inside / WEIGHTS)
-        save_file(_optimiser_tensors(model, optimiser), inside / OPTIMISER)
+        save_file(_optimiser_tensors(model, optimisers), inside / OPTIMISER)
         files = {name: digest_of(inside / name) for name in (WEIGHTS, OPTIMISER)}
         state = {"format": _FORMAT, "progress": asdict(progress), "origin": origin, "files": files}
         (inside / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
@@ -124,10 +127,11 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
 
-def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimiser_tensors(model: nn.Module, optimisers: Optimisers) -> dict[str, Tensor]:
     tensors = {
         f"{name}/{key}": value.detach().contiguous()
         for name, parameter in model.named_parameters()
+        for optimiser in optimisers
         for key, value in optimiser.state.get(parameter, {}).items()
     }
     tensors["random/cpu"] = torch.get_rng_state()
@@ -136,12 +140,13 @@ def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> di
     return tensors
 
 
-def _load_optimiser(tensors: dict[str, Tensor], model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def _load_optimisers(tensors: dict[str, Tensor], model: nn.Module, optimisers: Optimisers) -> None:
     torch.set_rng_state(tensors.pop("random/cpu"))
     random_cuda = tensors.pop("random/cuda", None)
     if random_cuda is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(random_cuda)
     parameters = dict(model.named_parameters())
+    keeper = {id(p): optimiser for optimiser in optimisers for group in optimiser.param_groups for p in group["params"]}
     for entry, tensor in tensors.items():
         name, key = entry.rsplit("/", 1)
-        optimiser.state[parameters[name]][key] = tensor.to(parameters[name].device)
+        keeper[id(parameters[name])].state[parameters[name]][key] = tensor.to(parameters[name].device)

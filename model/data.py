@@ -2,13 +2,14 @@
 
 Enters: a dataset (`loopdata.tokens.shards`) and an order of sequences. Leaves: Batch. The first token of a document or
 piece is no target, nor is one without loss, nor padding: those have `IGNORED`. Training follows the dataset's order,
-pass after pass; with a seed each pass is shuffled by (seed, pass). Limit: sequences are read as they are needed, in the
-training process; a mapped file gives them faster than a CPU or one GPU trains on them.
+pass after pass; with a seed each pass is shuffled by (seed, pass). Limit: one thread reads, a step ahead; a mapped file
+gives sequences faster than a CPU or one GPU trains on them.
 
 Legend: B sequences, T positions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -106,6 +107,35 @@ class TrainingOrder:
             generator = np.random.default_rng([self._seed, number])
             self._pass = (number, generator.permutation(len(self._dataset.order)))
         return int(self._pass[1][index])
+
+
+class StepBatches:
+    """The batches of each step, read in a thread while the step before is computed.
+
+    `places` gives (position, sequences) of the batches of the step that begins at a position; steps lie `stride` apart.
+    """
+
+    def __init__(
+        self, order: TrainingOrder, places: Callable[[int], list[tuple[int, int]]], begin: int, stride: int
+    ) -> None:
+        self._order, self._places, self._next, self._stride = order, places, begin, stride
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="batches")
+
+    def __enter__(self) -> "StepBatches":
+        self._coming = self._reader.submit(self._read)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.shutdown(cancel_futures=True)
+
+    def __next__(self) -> list[Batch]:
+        found = self._coming.result()
+        self._coming = self._reader.submit(self._read)
+        return found
+
+    def _read(self) -> list[Batch]:
+        places, self._next = self._places(self._next), self._next + self._stride
+        return [self._order.batch(position, sequences) for position, sequences in places]
 
 
 def held_out(dataset: Dataset, limit: int | None) -> list[tuple[int, int]]:

@@ -59,6 +59,26 @@ class Evaluation:
         }
 
 
+class CategoryTally:
+    """Nats of the targets of a step, by category: what training says of itself without another pass."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0])
+
+    def add(self, batch: Batch, nats_N: Tensor) -> None:
+        """`nats_N` are those of the batch's targets, in order."""
+        rows_N = (batch.targets_BT != IGNORED).nonzero()[:, 0]
+        sums_B = torch.zeros(len(batch.sequences), dtype=torch.float64).index_add_(0, rows_N, nats_N.double().cpu())
+        counts_B = torch.bincount(rows_N, minlength=len(batch.sequences))
+        for sequence, total, count in zip(batch.sequences, sums_B.tolist(), counts_B.tolist(), strict=True):
+            sums = self._sums[sequence.category]
+            sums[0], sums[1] = sums[0] + total, sums[1] + count
+
+    def means(self) -> dict[str, float]:
+        """Nats a target; categories without targets are left out."""
+        return {name: total / count for name, (total, count) in sorted(self._sums.items()) if count}
+
+
 def evaluate(
     model: LoopedTransformer,
     dataset: Dataset,

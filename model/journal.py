@@ -1,8 +1,8 @@
 """The written course of a training: a line of JSON for each step.
 
-Enters: one mapping a step. Leaves: `metrics.jsonl`. A training that goes on from a checkpoint first cuts what was
-written after it, so that each step is there once. Limit: lines since the last flush to the disk are lost with the
-machine, never with the process.
+Enters: one mapping a step. Leaves: `metrics.jsonl`, and TensorBoard's events where they are wanted. A training that
+goes on from a checkpoint first cuts what was written after it, so that each step is there once. Limit: lines since the
+last flush to the disk are lost with the machine, never with the process.
 """
 
 import json
@@ -12,15 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from loopdata.errors import RunError
+from loopdata.errors import ConfigError, RunError
 
 
 class Journal:
     """`with Journal(path, step) as journal: journal.write({"step": step + 1, …})`."""
 
-    def __init__(self, path: Path, step: int) -> None:
-        """Keep the lines up to `step`, and go on behind them."""
+    def __init__(self, path: Path, step: int, tensorboard: bool = False) -> None:
+        """Keep the lines up to `step`, and go on behind them; with `tensorboard` also in that folder beside `path`.
+
+        ConfigError where that package is missing.
+        """
         self.path = path
+        self._board = _board(path.parent / "tensorboard", step) if tensorboard else None
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -32,6 +36,9 @@ class Journal:
             raise RunError(f"{path} cannot be written: {error.strerror}") from error
 
     def write(self, values: dict[str, Any]) -> None:
+        if self._board is not None:
+            for name, value in _scalars(values):
+                self._board.add_scalar(name, value, values["step"])
         try:
             self._stream.write(json.dumps(values) + "\n")
         except OSError as error:
@@ -44,6 +51,27 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stream.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _board(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError("'train.tensorboard' needs the package tensorboard", "pip install tensorboard") from error
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+def _scalars(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """The numbers of a line by name; lists and mappings as `name/entry`."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}/{key}", entry) for key, entry in value.items())
+        elif isinstance(value, list):
+            yield from ((f"{name}/{number + 1}", entry) for number, entry in enumerate(value))
+        elif name != "step":
+            yield name, float(value)
 
 
 def _lines(path: Path) -> Iterator[str]:

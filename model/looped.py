@@ -7,11 +7,15 @@ code. Limit: logits are not computed here, since a loss over a large vocabulary 
 Legend: B batch, T positions, D width, V vocabulary.
 """
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 
 from kernels.documents import Documents
-from model.attention import KeysValues, LoopedAttention, Rotation
+from model.attention import LoopedAttention, Projected, Rotation
 from model.config import ModelConfig
+from model.context import Context, LoopGradient, Place, Whole
 from model.injection import Injection
 from model.layers import RMSNorm, Rotary, SwiGLU, initialise
 
@@ -26,12 +30,23 @@ class Block(nn.Module):
         self.ffn_norm = RMSNorm(config.dim, config.norm_epsilon)
         self.ffn = SwiGLU(config.dim, config.ffn_dim)
 
-    def forward(
-        self, x_BTD: Tensor, rotation: Rotation, documents: Documents, first: KeysValues | None
-    ) -> tuple[Tensor, KeysValues]:
-        attended_BTD, first = self.attention(self.attention_norm(x_BTD), rotation, documents, first)
-        x_BTD = x_BTD + attended_BTD
-        return x_BTD + self.ffn(self.ffn_norm(x_BTD)), first
+    def forward(self, x_BTD: Tensor, rotation: Rotation, context: Context, place: Place) -> Tensor:
+        projected = self.before(x_BTD, rotation, place.loop > 0)
+        return self.after(x_BTD, context.attend(place, *projected))
+
+    def before(self, x_BTD: Tensor, rotation: Rotation, gated: bool) -> Projected:
+        """What attention takes."""
+        return self.attention.project(self.attention_norm(x_BTD), rotation, gated)
+
+    def after(self, x_BTD: Tensor, attended_BTHd: Tensor) -> Tensor:
+        """The residual with attention and feed-forward."""
+        x_BTD = x_BTD + self.attention.out(attended_BTHd.flatten(2))
+        out_BTD: Tensor = x_BTD + self.ffn(self.ffn_norm(x_BTD))
+        return out_BTD
+
+    def compile_parts(self) -> None:
+        """Compile what lies before and after attention, which has kernels of its own and shapes that change a batch."""
+        self.before, self.after = torch.compile(self.before), torch.compile(self.after)  # type: ignore[method-assign]
 
 
 class LoopedTransformer(nn.Module):
@@ -46,6 +61,7 @@ class LoopedTransformer(nn.Module):
         self.injection = Injection(config) if config.loops > 1 else None
         self.head = None if config.tie_embeddings else nn.Linear(config.dim, config.vocab_size, bias=False)
         self.rotary = Rotary(config.head_dim, config.max_length, config.rope_theta)
+        self.loop_gradient = LoopGradient()  # a matter of training, not of the architecture
         initialise(self, seed, config.layers)
 
     @property
@@ -53,18 +69,26 @@ class LoopedTransformer(nn.Module):
         """The matrix [V, D] of the logits: state · readoutᵀ."""
         return self.embedding.weight if self.head is None else self.head.weight
 
+    def compile_blocks(self) -> None:
+        """`torch.compile` for every block; tens of seconds at the first pass."""
+        for block in self.blocks:
+            cast(Block, block).compile_parts()
+
     def states(self, tokens_BT: Tensor, documents: Documents) -> list[Tensor]:
         """H after each loop, [B, T, D] each; normed where `norm_each_loop` says so."""
+        return self.states_in(tokens_BT, Whole(self.config, documents, self.loop_gradient))
+
+    def states_in(self, tokens_BT: Tensor, context: Context) -> list[Tensor]:
+        """As `states`, for any kind of pass."""
         embedding_BTD = self.embedding(tokens_BT)
-        rotation = self.rotary(documents.positions_BT)
-        first: list[KeysValues | None] = [None] * len(self.blocks)
+        rotation = self.rotary(context.positions_BT)
         states: list[Tensor] = []
-        for _ in range(self.config.loops):
+        for loop in range(self.config.loops):
             x_BTD = embedding_BTD
             if states and self.injection is not None:
-                x_BTD = self.injection(embedding_BTD, states[-1], documents)
+                x_BTD = self.injection(embedding_BTD, context.carry(states[-1], loop - 1))
             for layer, block in enumerate(self.blocks):
-                x_BTD, first[layer] = block(x_BTD, rotation, documents, first[layer])
+                x_BTD = block(x_BTD, rotation, context, Place(layer, loop))
             states.append(self.final_norm(x_BTD) if self.config.norm_each_loop else x_BTD)
         return states
 

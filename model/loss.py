@@ -1,6 +1,6 @@
 """Cross entropy over a large vocabulary without holding its logits.
 
-Enters: normed states, the readout matrix, targets. Leaves: the sum of nats with gradients, or nats a position. Logits
+Enters: normed states, the readout matrix, targets. Leaves: the sum of nats with gradients, and nats a position. Logits
 and gradients are computed chunk by chunk in the forward pass (the thought of Liger's fused linear cross entropy), so
 that N×V numbers never exist together. Limit: the gradient is made in the forward pass, whether it is used or not;
 second derivatives do not exist.
@@ -43,11 +43,14 @@ def _nats(logits_cV: Tensor, targets_c: Tensor) -> Tensor:
 
 class _SumOfNats(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, states_ND: Tensor, readout_VD: Tensor, targets_N: Tensor, product: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any, states_ND: Tensor, readout_VD: Tensor, targets_N: Tensor, product: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         matrix_VD = readout_VD.to(product)
         grad_states_ND = torch.empty_like(states_ND)
         grad_readout_VD = torch.zeros_like(readout_VD)
-        total = states_ND.new_zeros((), dtype=torch.float64 if states_ND.dtype == torch.float64 else torch.float32)
+        exact = torch.float64 if states_ND.dtype == torch.float64 else torch.float32
+        nats_N = states_ND.new_empty(len(targets_N), dtype=exact)
         begin = 0
         for states_cD, targets_c in zip(*_chunks(states_ND, readout_VD, targets_N), strict=True):
             logits_cV = _logits(states_cD, matrix_VD)
@@ -57,7 +60,7 @@ class _SumOfNats(torch.autograd.Function):
             at_target_c1 = shifted_cV.gather(-1, at_c1)
             grad_cV = shifted_cV.exp_()
             sum_c1 = grad_cV.sum(-1, keepdim=True)
-            total += (sum_c1.log() - at_target_c1).sum()
+            nats_N[begin : begin + len(targets_c)] = (sum_c1.log() - at_target_c1).squeeze(-1)
             # softmax − one-hot, the gradient of the logits
             grad_cV.div_(sum_c1)
             grad_cV.scatter_add_(-1, at_c1, grad_cV.new_full(at_c1.shape, -1.0))
@@ -69,19 +72,20 @@ class _SumOfNats(torch.autograd.Function):
                 grad_readout_VD += grad_cV.T @ states_cD.to(product)
             begin += len(targets_c)
         ctx.save_for_backward(grad_states_ND, grad_readout_VD)
-        return total
+        ctx.mark_non_differentiable(nats_N)
+        return nats_N.sum(), nats_N
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_states_ND, grad_readout_VD = ctx.saved_tensors
         return grad_states_ND * grad.to(grad_states_ND.dtype), grad_readout_VD * grad, None, None
 
 
-_sum_of_nats: Callable[..., Tensor] = _SumOfNats.apply
+_sum_of_nats: Callable[..., tuple[Tensor, Tensor]] = _SumOfNats.apply
 
 
-def sum_of_nats(states_ND: Tensor, readout_VD: Tensor, targets_N: Tensor) -> Tensor:
-    """Σ −ln p(target), a scalar; products run in the type of autocast where it is on."""
+def sum_of_nats(states_ND: Tensor, readout_VD: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Σ −ln p(target), a scalar, and its summands [N] without gradient; products run in the type of autocast."""
     kind = states_ND.device.type
     product = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else readout_VD.dtype
     with torch.autocast(kind, enabled=False):

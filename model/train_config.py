@@ -1,7 +1,8 @@
 """What a training is: the frozen record of one run of `model.trainer`, and which of it makes the result.
 
 Enters: a YAML file or mapping of these keys. Leaves: a checked TrainConfig. Own work; the names are those of DESIGN's
-`train` section. Limit: one process on one device; groups of processes are not described here.
+`train` section. Limit: a group of processes is described by torchrun's environment, not here; `batch_sequences` is of
+one process.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from loopdata.errors import ConfigError
 from model.config import as_mapping
 from model.parsing import parse, read_yaml
+from model.spikes import Spikes
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class TrainConfig:
     # The defaults of batch and rate suit some 1M parameters and a few hundred steps; larger models want a lower rate.
     batch_sequences: int = 1  # sequences that are on the device together
     accumulation: int = 1  # batches for each step
+    # muon: torch's Muon for the matrices of the blocks, with rates matched to AdamW's; AdamW for all the rest
+    optimiser: Literal["adamw", "muon"] = "adamw"
     lr: float = 8e-3
     warmup: float = 0.05
     decay: Literal["cosine", "linear", "none"] = "cosine"
@@ -48,20 +52,30 @@ class TrainConfig:
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0  # largest norm of the gradient
+    # Stability (seed, 2.2): how many of the last loops get a gradient, how much of it passes from a loop to the one
+    # before, and the guard against loss spikes.
+    backprop_loops: int | None = None
+    loop_gradient_scale: float = 1.0
+    spikes: Spikes = field(default_factory=Spikes)
+    # Silent errors (seed, 2.3): every so many steps one is computed twice, and replicas are compared.
+    verify_every: int | None = None
     eval_sequences: int | None = 64  # held-out sequences before and after; null: all
     checkpoint_every: int = 100  # steps
     keep: int = 2  # checkpoints
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "fp32", "bf16"] = "auto"  # bf16 is autocast: weights stay fp32
     threads: int | None = None
+    compile: bool = False  # torch.compile for the blocks: tens of seconds before the first step
+    tensorboard: bool = False  # beside metrics.jsonl; needs the package tensorboard
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "steps", "batch_sequences", "accumulation", "checkpoint_every", "keep", "threads"):
+        for name in ("tokens", "steps", "batch_sequences", "accumulation", "checkpoint_every", "keep", "threads",
+                     "backprop_loops", "verify_every"):  # fmt: skip
             value = getattr(self, name)
             self._require(name, value is None or value >= 1, "give at least 1")
         for name in ("lr", "clip"):
             self._require(name, getattr(self, name) > 0, "give a positive number")
-        for name in ("warmup", "min_lr", "decay_share"):
+        for name in ("warmup", "min_lr", "decay_share", "loop_gradient_scale"):
             value = getattr(self, name)
             self._require(name, value is None or 0 <= value <= 1, "give a share between 0 and 1")
         self._require("weight_decay", self.weight_decay >= 0, "give 0 or more")
@@ -73,16 +87,19 @@ class TrainConfig:
         if not holds:
             raise ConfigError(f"'{name}' is {getattr(self, name)!r}", remedy)
 
-    def total_steps(self, order_size: int, length: int) -> int:
+    def total_steps(self, order_size: int, length: int, processes: int = 1) -> int:
         """Steps of the whole training: of `tokens` or one pass, rounded up to whole steps."""
         if self.steps is not None:
             return self.steps
         sequences = order_size if self.tokens is None else -(-self.tokens // length)
-        return -(-sequences // (self.batch_sequences * self.accumulation))
+        return -(-sequences // (self.batch_sequences * self.accumulation * processes))
 
 
 # What may differ between the parts of one training: where and how fast it runs, not what it computes.
-_FREE = ("data", "out", "model", "loops", "checkpoint_every", "keep", "device", "threads")
+_FREE = (
+    "data", "out", "model", "loops", "checkpoint_every", "keep", "device", "threads", "compile", "tensorboard",
+    "verify_every", "batch_sequences", "accumulation",
+)  # fmt: skip
 
 
 def load_train_config(source: str | Path | Mapping[str, Any]) -> TrainConfig:
@@ -90,6 +107,10 @@ def load_train_config(source: str | Path | Mapping[str, Any]) -> TrainConfig:
     return parse(TrainConfig, source if isinstance(source, Mapping) else read_yaml(source))
 
 
-def identity(config: TrainConfig) -> dict[str, Any]:
-    """The keys on which the result depends, apart from the model and the dataset, which are compared by themselves."""
-    return {key: value for key, value in as_mapping(config).items() if key not in _FREE}
+def identity(config: TrainConfig, processes: int = 1) -> dict[str, Any]:
+    """The keys on which the result depends, apart from the model and the dataset, which are compared by themselves.
+
+    How the sequences of a step are spread over batches and processes changes its sums in the last bits only.
+    """
+    spread = {"step_sequences": config.batch_sequences * config.accumulation * processes}
+    return spread | {key: value for key, value in as_mapping(config).items() if key not in _FREE}

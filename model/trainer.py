@@ -2,40 +2,44 @@
 
 Enters: a TrainConfig and a listener. Leaves: in `out` checkpoints, metrics.jsonl and result.json; a Result. On a CPU a
 training that was stopped and resumed ends with the same bytes as one that was not. The loss of a step is the mean over
-all its targets, however they are spread over batches. Limit: one process, one device.
+all its targets, however they are spread over batches and processes. Limit: the first process of a group evaluates while
+the others wait.
 """
 
 import hashlib
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from loopdata.errors import ConfigError, RunError
 from loopdata.tokens.shards import Dataset
 from model.checkpoint import Progress, check_origin, newest_checkpoint, save_checkpoint
 from model.config import ModelConfig, as_mapping, load_model_config
+from model.context import LoopGradient
 from model.cost import count_parameters, flops_per_token
-from model.data import IGNORED, Batch, TrainingOrder, held_out_batches
-from model.evaluation import evaluate
+from model.data import Batch, StepBatches, TrainingOrder, held_out_batches
+from model.device import choose_device, enough_memory, peak_megabytes, threads, uses_bf16, utilisation
+from model.evaluation import CategoryTally, evaluate
 from model.files import write_json
+from model.group import Group, joined, share, together
+from model.integrity import Integrity
 from model.interruption import Interruption
 from model.journal import Journal
 from model.looped import LoopedTransformer
-from model.loss import sum_of_nats
-from model.optimiser import learning_rate, make_optimiser
+from model.objective import Objective
+from model.optimiser import learning_rate, make_optimisers
 from model.result import Result, read_result, write_result
 from model.train_config import TrainConfig, identity
 
 Listener = Callable[[dict[str, Any]], None]
-# Below this size a CPU gains nothing from bf16, whatever instructions it has.
-_BF16_CPU_PARAMETERS = 1_500_000
 _SHOWN_SAMPLES = 8
 
 
@@ -44,27 +48,36 @@ def train(config: TrainConfig, on_event: Listener = lambda event: None) -> Resul
 
     `on_event` receives {"event": "evaluated" | "resumed" | "step" | "saved" | "finished", …}; a "step" has step, steps,
     loss, tokens_per_second, seconds_left. ConfigError, ShardError: the parts do not fit each other or what `out` holds.
-    RunError: the loss is no number, or the disk refuses. KeyboardInterrupt: after SIGINT, SIGTERM or one raised by
+    RunError: the loss is no number or leaps again and again, memory does not suffice, or the disk refuses; SilentError,
+    one of them: numbers that must be equal are not. KeyboardInterrupt: after SIGINT, SIGTERM or one raised by
     `on_event`; the state is saved.
     """
     dataset = Dataset.open(config.data)
     model_config = load_model_config(config.model, dataset.vocab_size, config.loops)
     _check_fit(model_config, dataset)
-    origin = describe_origin(config, model_config, dataset)
-    recorded = read_result(Path(config.out), origin)
-    if recorded is not None:
-        on_event({"event": "finished", "steps": recorded.steps, "recorded": True})
-        return recorded
-    with _threads(config.threads), Interruption() as stop:
-        return _Training(config, model_config, dataset, origin, on_event, stop).run()
+    device = choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
+    with joined(device) as group:
+        origin = describe_origin(config, model_config, dataset, group.size)
+        recorded = read_result(Path(config.out), origin)
+        group.wait()  # so that no process is told of a result that another has just written
+        if recorded is not None:
+            on_event({"event": "finished", "steps": recorded.steps, "recorded": True})
+            return recorded
+        with threads(config.threads), Interruption() as stop:
+            parts = _Parts(config, model_config, dataset, origin, group, device)
+            return _Training(parts, on_event if group.leads else _unheard, stop).run()
 
 
-def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset) -> dict[str, Any]:
+def _unheard(event: dict[str, Any]) -> None:
+    """Only the first process of a group speaks."""
+
+
+def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, processes: int = 1) -> dict[str, Any]:
     """What a result depends on, as JSON gives it back; checkpoints and results are compared by it."""
     data = {"tokenizer": dataset.tokenizer, "vocab_size": dataset.vocab_size, "length": dataset.length}
     data["content"] = _content(dataset)
     origin: dict[str, Any] = json.loads(
-        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config)})
+        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, processes)})
     )
     return origin
 
@@ -78,40 +91,72 @@ def _content(dataset: Dataset) -> str:
     return hashlib.sha256(json.dumps([files, packings]).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a training is made from."""
+
+    config: TrainConfig
+    model_config: ModelConfig
+    dataset: Dataset
+    origin: dict[str, Any]
+    group: Group
+    device: torch.device
+
+
 class _Training:
-    def __init__(
-        self,
-        config: TrainConfig,
-        model_config: ModelConfig,
-        dataset: Dataset,
-        origin: dict[str, Any],
-        on_event: Listener,
-        stop: Interruption,
-    ) -> None:
-        self.config, self.dataset, self.origin, self.on_event, self.stop = config, dataset, origin, on_event, stop
-        self.device = _device(config.device)
-        self.model = LoopedTransformer(model_config, config.seed.init).to(self.device)
-        self.optimiser = make_optimiser(self.model, config)
-        self.order = TrainingOrder(dataset, config.seed.order)
-        self.steps = config.total_steps(len(dataset.order), dataset.length)
+    def __init__(self, parts: _Parts, on_event: Listener, stop: Interruption) -> None:
+        config, self.group, self.device = parts.config, parts.group, parts.device
+        self.config, self.dataset, self.origin, self.on_event, self.stop = (
+            config, parts.dataset, parts.origin, on_event, stop
+        )  # fmt: skip
+        self.model = LoopedTransformer(parts.model_config, config.seed.init).to(self.device)
+        self.model.loop_gradient = LoopGradient(config.backprop_loops, config.loop_gradient_scale)
+        self.objective = Objective(self.model)
+        self.shared = share(self.objective, self.group, self.device)
+        self.optimisers = make_optimisers(self.model, config)
+        self.integrity = Integrity(self.model, self.group, config.verify_every)
+        self.steps = config.total_steps(len(self.dataset.order), self.dataset.length, self.group.size)
         self.out = Path(config.out)
         self.progress = Progress()
-        self.bf16 = _use_bf16(config.dtype, self.device, count_parameters(self.model)["total"])
+        self.bf16 = uses_bf16(config.dtype, self.device, count_parameters(self.model)["total"])
+        self.flops_per_token = flops_per_token(self.model, self.dataset.length)
 
     def run(self) -> Result:
         self._resume()
+        if self.config.compile:
+            self.model.compile_blocks()
         if self.progress.step == 0:
             self.progress.before = self._evaluate("before")
         began = (time.monotonic(), self.progress.step, self.progress.tokens)
-        with Journal(self.out / "metrics.jsonl", self.progress.step) as journal:
+        with self._journal() as journal, self._coming() as coming:
             while self.progress.step < self.steps:
-                metrics = self._step()
-                journal.write(metrics)
+                metrics = self._step(next(coming))
+                if journal is not None:
+                    journal.write(metrics)
                 self._tell(metrics, began)
+                self.stop.wanted = bool(self.group.sum(float(self.stop.wanted))[0])
                 if self.stop.wanted or self._due():
                     self._save()
                 self._leave_if_wanted()
         return self._finish()
+
+    def _journal(self) -> AbstractContextManager[Journal | None]:
+        if not self.group.leads:
+            return nullcontext()
+        return Journal(self.out / "metrics.jsonl", self.progress.step, self.config.tensorboard)
+
+    def _coming(self) -> StepBatches:
+        order = TrainingOrder(self.dataset, self.config.seed.order)
+        return StepBatches(order, self._places, self.progress.sequences, self._step_sequences)
+
+    @property
+    def _step_sequences(self) -> int:
+        return self.config.batch_sequences * self.config.accumulation * self.group.size
+
+    def _places(self, begin: int) -> list[tuple[int, int]]:
+        """(position, sequences) of this process's batches of the step that begins at a place of the order."""
+        size, group = self.config.batch_sequences, self.group
+        return [(begin + (n * group.size + group.rank) * size, size) for n in range(self.config.accumulation)]
 
     def _resume(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
@@ -120,50 +165,79 @@ class _Training:
         if checkpoint is None:
             return
         check_origin(checkpoint.origin, self.origin, checkpoint.path)
-        checkpoint.load(self.model, self.optimiser)
+        checkpoint.load(self.model, self.optimisers)
         self.progress = checkpoint.progress
         self._emit({"event": "resumed", "step": self.progress.step, "steps": self.steps})
 
-    def _step(self) -> dict[str, Any]:
-        """One step of the optimiser, and the line that the journal gets of it."""
-        began = time.monotonic()
-        size = self.config.batch_sequences
-        places = [self.progress.sequences + n * size for n in range(self.config.accumulation)]
-        batches = [self.order.batch(place, size) for place in places]
-        rate = learning_rate(self.progress.step + 1, self.steps, self.config)
-        loss = self._backward(batches)
+    def _step(self, batches: list[Batch]) -> dict[str, Any]:
+        """One step of the optimisers, and the line that the journal gets of it."""
+        began, number = time.monotonic(), self.progress.step + 1
+        rate = learning_rate(number, self.steps, self.config)
+        self.integrity.before_forward(number)
+        with enough_memory(self.config.batch_sequences, self.config.accumulation):
+            loss, by_category = self._backward(batches)
+            loop_norms = self.objective.take_loop_norms()
+            if self.integrity.due(number):
+                self.integrity.recompute(number, lambda: self._backward(batches))
+                self.objective.take_loop_norms()
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip))
         self._require_finite("the norm of the gradient", norm, batches)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        tokens, seconds = sum(batch.num_tokens for batch in batches), time.monotonic() - began
+        taken = self._take_or_skip(loss, rate)
+        self.integrity.after_update()
+        tokens, seconds = self.group.sum(sum(batch.num_tokens for batch in batches))[0], time.monotonic() - began
+        self._advance(int(tokens), seconds, loss)
+        line: dict[str, Any] = {
+            "step": number,
+            "loss": loss,
+            "lr": rate,
+            "grad_norm": norm,
+            "tokens": self.progress.tokens,
+        }
+        line |= {"loss_by_category": by_category, "loop_grad_norms": loop_norms, "skipped": not taken}
+        line |= {"tokens_per_second": round(tokens / seconds, 1), "peak_mb": round(peak_megabytes(self.device), 1)}
+        used = utilisation(self.flops_per_token * tokens / seconds / self.group.size, self.device)
+        return line if used is None else {**line, "mfu": round(used, 4)}
+
+    def _advance(self, tokens: int, seconds: float, loss: float) -> None:
         progress = self.progress
-        progress.step, progress.sequences = progress.step + 1, places[-1] + size
+        progress.step, progress.sequences = progress.step + 1, progress.sequences + self._step_sequences
         progress.tokens, progress.seconds, progress.loss = progress.tokens + tokens, progress.seconds + seconds, loss
-        line = {"step": progress.step, "loss": loss, "lr": rate, "grad_norm": norm, "tokens": progress.tokens}
-        return {**line, "tokens_per_second": round(tokens / seconds, 1)}
 
-    def _backward(self, batches: list[Batch]) -> float:
-        """Gradients of the mean loss over the targets of all batches; that loss."""
-        targets = max(1, sum(batch.num_targets for batch in batches))
-        total = 0.0
-        for batch in batches:
-            loss = self._loss(batch) / targets
-            nats = float(loss.detach())
-            self._require_finite("the loss", nats, [batch])
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += nats
-        return total
+    def _take_or_skip(self, loss: float, rate: float) -> bool:
+        """Change the weights, unless the loss is a spike; RunError where spike follows spike."""
+        progress, spikes = self.progress, self.config.spikes
+        limit = spikes.threshold(progress.losses)
+        taken = loss <= limit
+        if taken:
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                optimiser.step()
+            progress.losses = [*progress.losses, loss][-spikes.window :]
+        self.model.zero_grad(set_to_none=True)
+        progress.skipped = 0 if taken else progress.skipped + 1
+        if progress.skipped >= spikes.patience:
+            raise RunError(
+                f"the loss leapt in {progress.skipped} steps in a row, to {loss:.4g} where {limit:.4g} was the most "
+                f"expected, at step {progress.step + 1}",
+                "lower `lr`, or raise `spikes.sigmas`; the newest checkpoint is from before",
+            )
+        return taken
 
-    def _loss(self, batch: Batch) -> Tensor:
-        tokens_BT, targets_BT, documents = batch.on(self.device)
-        with self._precision():
-            states_BTD = self.model(tokens_BT, documents)
-            chosen_N = (targets_BT.flatten() != IGNORED).nonzero().squeeze(-1)
-            states_ND = states_BTD.flatten(0, 1).index_select(0, chosen_N)
-            return sum_of_nats(states_ND, self.model.readout, targets_BT.flatten()[chosen_N])
+    def _backward(self, batches: list[Batch]) -> tuple[float, dict[str, float]]:
+        """Gradients of the mean loss over the targets of all batches and processes; that loss, and by category."""
+        targets = max(1.0, self.group.sum(sum(batch.num_targets for batch in batches))[0])
+        total, tally = 0.0, CategoryTally()
+        for number, batch in enumerate(batches):
+            with together(self.shared, number == len(batches) - 1), self._precision():
+                nats, each_N = self.shared(*batch.on(self.device))
+                found = float(nats.detach()) / targets
+                self._require_finite("the loss", found, [batch])
+                # A group averages its gradients; the sum over all targets is wanted.
+                (nats / targets * self.group.size).backward()
+            tally.add(batch, each_N)
+            total += found
+        return self.group.sum(total)[0], tally.means()
 
     def _require_finite(self, what: str, value: float, batches: list[Batch]) -> None:
         if math.isfinite(value):
@@ -181,15 +255,21 @@ class _Training:
         return self.progress.step % self.config.checkpoint_every == 0 or self.progress.step == self.steps
 
     def _save(self) -> None:
-        folder = self.out / "checkpoints"
-        path = save_checkpoint(folder, self.model, self.optimiser, self.progress, self.origin, self.config.keep)
-        self._emit({"event": "saved", "step": self.progress.step, "path": str(path)})
+        if self.group.leads:
+            folder = self.out / "checkpoints"
+            path = save_checkpoint(folder, self.model, self.optimisers, self.progress, self.origin, self.config.keep)
+            self._emit({"event": "saved", "step": self.progress.step, "path": str(path)})
+        self.group.wait()
 
     def _evaluate(self, when: str) -> dict[str, Any]:
-        batches = held_out_batches(self.dataset, self.config.eval_sequences, self.config.batch_sequences)
-        with self._precision():
-            found = evaluate(self.model, self.dataset, batches, self.device, self._leave_if_wanted).to_dict()
-        self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})
+        """By the first process; the others wait, and have nothing to say."""
+        found: dict[str, Any] = {}
+        if self.group.leads:
+            batches = held_out_batches(self.dataset, self.config.eval_sequences, self.config.batch_sequences)
+            with self._precision(), enough_memory(self.config.batch_sequences, self.config.accumulation):
+                found = evaluate(self.model, self.dataset, batches, self.device, self._leave_if_wanted).to_dict()
+            self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})
+        self.group.wait()
         return found
 
     def _finish(self) -> Result:
@@ -203,10 +283,11 @@ class _Training:
             tokens_per_second=round(progress.tokens / max(progress.seconds, 1e-9), 1),
             loss=progress.loss,
             parameters=count_parameters(self.model),
-            flops_per_token=flops_per_token(self.model, self.dataset.length),
+            flops_per_token=self.flops_per_token,
             checkpoint=f"checkpoints/step-{progress.step:08d}",
         )
-        write_result(self.out, result, self.origin)
+        if self.group.leads:
+            write_result(self.out, result, self.origin)
         self._emit({"event": "finished", "steps": progress.step, "recorded": False})
         return result
 
@@ -238,28 +319,3 @@ def _check_fit(model: ModelConfig, dataset: Dataset) -> None:
             f"'model.max_length' is {model.max_length}, the dataset's sequences have {dataset.length} tokens",
             "raise it, or pack shorter sequences",
         )
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("'train.device' is 'cuda', and this machine has none", "give auto or cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _use_bf16(name: str, device: torch.device, parameters: int) -> bool:
-    if name != "auto" or device.type == "cuda":
-        return name != "fp32"
-    # Without these instructions bf16 is emulated: products took more than twice as long as in fp32.
-    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return parameters >= _BF16_CPU_PARAMETERS and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """Threads of torch for the time of the training; the number is the process's own, so it is put back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|inspect|train`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -46,6 +46,13 @@ class RunnerName(StrEnum):
     ray = "ray"
 
 
+class GroupName(StrEnum):
+    """How the account of a run is divided."""
+
+    language = "language"
+    source = "source"
+
+
 @app.callback()
 def _root() -> None:
     """One command for each thing to do."""
@@ -79,7 +86,7 @@ def run(
 def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json = False) -> None:
     """Say which units a run would do, which are done, and about how long the rest takes. Runs nothing.
 
-    Example: loopdata plan configs/quickstart.yaml --set corpus.clean.max_mean_line=80
+    Example: loopdata plan configs/quickstart.yaml --set corpus.heuristics.rules.max_mean_line=80
     """
     from pipelines.plan import plan_run, print_plan
 
@@ -91,16 +98,22 @@ def plan(config: Config, sets: Sets = None, sample: Sample = None, as_json: Json
 
 
 @app.command(short_help="Say how far a run is, stage by stage.")
-def status(run: Run, as_json: Json = False) -> None:
+def status(
+    run: Run,
+    by: Annotated[GroupName | None, typer.Option(help="The share that each stage dropped of each of these.")] = None,
+    as_json: Json = False,
+) -> None:
     """Say how far a run is, and account for its documents stage by stage.
 
-    Example: loopdata status runs/quickstart
+    Example: loopdata status runs/quickstart --by language
     """
-    from pipelines.status import print_status, read_status
+    from pipelines.status import print_groups, print_status, read_status
 
     found = read_status(run)
     if as_json:
         _print_json(found)
+    elif by is not None:
+        print_groups(found.stages, by.value, Console())
     else:
         print_status(found, Console())
 
@@ -122,6 +135,25 @@ def explain(
         _print_json(found)
     else:
         print_explanations(found, Console())
+
+
+@app.command(short_help="List every place that the documents come from, with licences.")
+def attribution(
+    run: Run,
+    out: Annotated[str | None, typer.Option(help="The Parquet file; by default attribution.parquet in RUN.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write where every kept document comes from, with licence, evidence and the places of its copies.
+
+    Example: loopdata attribution runs/quickstart
+    """
+    from pipelines.attribution import print_written, write_attribution
+
+    written = write_attribution(run, out)
+    if as_json:
+        _print_json(written._asdict())
+    else:
+        print_written(written, Console())
 
 
 @app.command(short_help="Say what a shard holds, and where a token comes from.")

@@ -15,7 +15,7 @@ import pyarrow as pa
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Phases
 from loopdata.engine.exchange import Part, part, whole
-from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
+from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of, given_to
 from loopdata.engine.unit import Manifest, Output, Unit
 from loopdata.errors import ConfigError
 from loopdata.schema import source_schema
@@ -61,14 +61,14 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
         Unit(
             "ingest",
             f"{source.label}/{item.name}",
-            Ingest(source, item, UnitSplit(listing.splitter, item.groups), first),
+            Ingest(source, item, UnitSplit(listing.splitter, item.groups), first, file.extra),
             (item.digest,),
             item.num_bytes,
         )
         for source, item in listing.inputs
     ]
     manifests = phases.phase("ingest", units)
-    columns = plan_columns(columns_of(source_schema()), first)
+    columns = plan_columns(columns_of(source_schema(file.extra)), first)
     for step, stages in rest:
         decided = _rounds(step, manifests, phases, file.limits.exchange_mb << 20)
         phase = f"{step.label}.apply"
@@ -103,7 +103,8 @@ def _thinned(file: RunFile, inputs: list[tuple[Source, Input]]) -> list[tuple[So
 def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
     """The splitter with at least one group held out, where the groups are known beforehand."""
     groups = [group for item in inputs for group in item.groups or ()]
-    if all(item.groups is not None for item in inputs) and not file.splitter.can_split(groups):
+    known = all(item.groups is not None for item in inputs)
+    if file.splitter.valid and known and not file.splitter.can_split(groups):
         raise ConfigError(
             f"all documents belong to the repository '{groups[0]}', so that none can be held out",
             "add a source, or cut this one by `repo_per: top_folder`",
@@ -116,31 +117,40 @@ Decided = tuple[tuple[Part, ...], tuple[Output, ...]]
 
 def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
     """Drive the rounds of a corpus stage; return each unit's verdicts and failures of its maps."""
-    given: list[Manifest] = []
+    given: dict[str, list[Manifest]] = {}  # by the name of the round
     failures: list[list[Output]] = [[] for _ in manifests]
     for turn in step.rounds:
         name = f"{step.label}.{turn.name}"
         mapped = phases.phase(f"{name}.map", _maps(step, turn, f"{name}.map", manifests, given))
-        given = phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
+        given[turn.name] = phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
         if turn.over == "documents":
             for outputs, found in zip(failures, mapped, strict=True):
                 outputs.append(found.output("failures"))
-    return [(_parts(given, found.unit), tuple(outputs)) for found, outputs in zip(manifests, failures, strict=True)]
+    last = step.rounds[-1]
+    return [
+        (_parts(given[last.name], given_to(last, found.unit)), tuple(outputs))
+        for found, outputs in zip(manifests, failures, strict=True)
+    ]
 
 
-def _maps(step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: list[Manifest]) -> list[Unit]:
+def _maps(
+    step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: Mapping[str, list[Manifest]]
+) -> list[Unit]:
     units = []
     if turn.over == "rows":
-        for found in given:
+        before = step.rounds[step.rounds.index(turn) - 1]
+        for found in given[before.name]:
             rows = whole(found, "rows")
-            task = Map(step, turn, None, (rows,), found.unit)
+            task = Map(step, turn, None, (rows,), {}, found.unit)
             units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
         return units
+    back = [earlier for earlier in step.rounds if earlier.name in given and "unit" in earlier.gives.names]
     for found in manifests:
         documents = found.output("documents")
-        parts = _parts(given, found.unit)
-        reads = (documents.sha256, *(item.digest for item in parts))
-        units.append(Unit(phase, found.name, Map(step, turn, documents, parts, found.unit), reads, found.num_bytes))
+        parts = {earlier.name: _parts(given[earlier.name], given_to(earlier, found.unit)) for earlier in back}
+        reads = (documents.sha256, *(item.digest for items in parts.values() for item in items))
+        task = Map(step, turn, documents, (), parts, found.unit)
+        units.append(Unit(phase, found.name, task, reads, found.num_bytes))
     return units
 
 

@@ -70,7 +70,7 @@ def _check_splits(file: RunFile, documents: list[Manifest]) -> None:
         raise RunError(
             "no document is left to train on", f"`loopdata status {file.run}` shows which rules dropped them"
         )
-    if not sums.get("valid.train", [0])[0]:
+    if file.splitter.valid and not sums.get("valid.train", [0])[0]:
         raise RunError(
             "no held-out document is left, so that nothing could be measured",
             f"raise split.valid; `loopdata status {file.run}` shows which rules dropped them",

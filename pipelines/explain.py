@@ -20,7 +20,7 @@ from loopdata.engine.unit import Manifest
 from loopdata.errors import ConfigError
 from loopdata.stage import ENDS
 from loopdata.storage import Folder
-from pipelines.places import one_line, place_name
+from pipelines.places import fate_line, place_name
 
 MAX_EXPLAINED = 20
 ID_COLUMNS = ("doc_id", "blob_id", "commit")
@@ -160,9 +160,9 @@ def _lines(item: Explanation) -> list[Text | str]:
     lines.append(f"  doc_id {item.doc_id}   blob {item.place.get('blob_id')}   {item.place.get('num_bytes')} bytes")
     if item.passed:
         lines.append(f"  passed     {' → '.join(item.passed)}")
-    lines += [f"  {note['fate']:<10} in {_fate(note)}" for note in item.notes]
+    lines += [f"  {note['fate']:<10} in {fate_line(note)}" for note in item.notes]
     if item.ended_by:
-        lines.append(Text(f"  {item.ended_by['fate']:<10} in {_fate(item.ended_by)}", style="red"))
+        lines.append(Text(f"  {item.ended_by['fate']:<10} in {fate_line(item.ended_by)}", style="red"))
     if item.not_reached:
         lines.append(f"  not seen   by {', '.join(item.not_reached)}")
     if item.survivor:
@@ -177,12 +177,3 @@ def _lines(item: Explanation) -> list[Text | str]:
     if not item.tokens and not item.ended_by:
         lines.append("  tokens     none: no sample was made of it")
     return lines
-
-
-def _fate(fate: dict[str, Any]) -> str:
-    text = f"'{fate['stage']}' by rule '{fate['rule']}'"
-    if fate["value"] is not None:
-        text += f", value {fate['value']:,.6g}"
-    if fate["threshold"] is not None:
-        text += f", threshold {fate['threshold']:,.6g}"
-    return f"{text}: {one_line(fate['details'].strip().splitlines()[-1])}" if fate["details"] else text

@@ -1,7 +1,7 @@
-"""How a place where a document was seen is shown: one line, whatever its name holds.
+"""How a place where a document was seen, and a fate, are shown: one line, whatever its name holds.
 
-Enters: a row of LOCATION, or any text. Leaves: text without control characters. Limit: what is shown can not always be
-typed; ids can.
+Enters: a row of LOCATION or FATE, or any text. Leaves: text without control characters. Limit: what is shown can not
+always be typed; ids can.
 """
 
 from collections.abc import Mapping
@@ -18,3 +18,13 @@ def place_name(place: Mapping[str, Any]) -> str:
 def one_line(text: str) -> str:
     """`text` with every character that is not printable as an escape, so that no name breaks a line or a terminal."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def fate_line(fate: Mapping[str, Any]) -> str:
+    """`'stage' by rule '…', value …, threshold …: …`, as far as they are recorded."""
+    text = f"'{fate['stage']}' by rule '{fate['rule']}'"
+    if fate["value"] is not None:
+        text += f", value {fate['value']:,.6g}"
+    if fate["threshold"] is not None:
+        text += f", threshold {fate['threshold']:,.6g}"
+    return f"{text}: {one_line(fate['details'].strip().splitlines()[-1])}" if fate["details"] else text

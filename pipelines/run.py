@@ -22,6 +22,7 @@ from loopdata.engine.progress import Progress
 from loopdata.engine.threads import pin_threads
 from loopdata.errors import ConfigError
 from loopdata.storage import Folder
+from pipelines.alarms import Watch
 from pipelines.corpus import list_inputs
 from pipelines.dataset import build_dataset
 from pipelines.proof import train_arms
@@ -49,7 +50,8 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
         _describe(folder, file, choice)
         sweep(folder, Ledger())
         runner = _runner(file, choice)
-        driver = Driver(folder, runner, Progress(console), file.failures)
+        watch = Watch(file.alarms, folder, console)
+        driver = Driver(folder, runner, Progress(console), file.failures, watch)
         try:
             dataset = build_dataset(file, listing, driver)
         finally:
@@ -57,7 +59,7 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
         arms = train_arms(file.arms, folder, dataset, console)
         driver.finish()
         sweep(folder, driver.ledger)
-        return summarise(file, driver, dataset, arms)
+        return summarise(file, driver, dataset, arms, watch.alarms)
 
 
 def _runner(file: RunFile, choice: Choice) -> Runner:

@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import yaml
 from pydantic import Field
 
+from loopdata.cleaning.as_text import AsText
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.generated import Generated
+from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
+from loopdata.cleaning.licence import Licence
+from loopdata.cleaning.notebooks import Notebooks
+from loopdata.cleaning.secrets import Secrets
 from loopdata.cleaning.syntax import Syntax
+from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
@@ -22,16 +30,35 @@ from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
 from loopdata.fim.file_level import FileBuilder
+from loopdata.fim.repo_level import RepoBuilder
 from loopdata.schema import require, source_schema
 from loopdata.sources.files import Files
 from loopdata.sources.git import Git
 from loopdata.sources.split import Splitter
+from loopdata.sources.tables import Table
 from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
+from pipelines.alarms import AlarmsSection
 from pipelines.arms import read_arms
 
-SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git)}
-STAGES: dict[str, type[Step]] = {kind.name: kind for kind in (Clean, Language, ExactDedup, NearDedup, Syntax)}
-BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder,)}
+SOURCES: dict[str, type[Source]] = {kind.name: kind for kind in (Files, Git, Table)}
+STAGES: dict[str, type[Step]] = {
+    kind.name: kind
+    for kind in (
+        AsText,
+        Notebooks,
+        Clean,
+        Language,
+        Licence,
+        Generated,
+        Heuristics,
+        Secrets,
+        ExactDedup,
+        NearDedup,
+        Syntax,
+        SyntaxHeuristics,
+    )
+}
+BUILDERS: dict[str, type[Builder]] = {kind.name: kind for kind in (FileBuilder, RepoBuilder)}
 
 
 class SeedSection(Strict):
@@ -43,9 +70,10 @@ class SeedSection(Strict):
 
 
 class SplitSection(Strict):
-    """`valid`: share of repositories held out. `families`: forks that are held out or trained on together."""
+    """`valid`: share of repositories held out; 0, which holds out none, is for runs that end with documents.
+    `families`: forks that are held out or trained on together."""
 
-    valid: float = Field(default=0.02, gt=0, lt=1)
+    valid: float = Field(default=0.02, ge=0, lt=1)
     families: dict[str, list[str]] = Field(default_factory=dict)
 
 
@@ -100,6 +128,7 @@ class _File(Strict):
     mixture: MixtureSection | None = None
     train: dict[str, Any] | None = None
     failures: FailuresSection = FailuresSection()
+    alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
 
 
@@ -112,6 +141,7 @@ class RunFile:
     seed: SeedSection
     sample: float
     sources: tuple[Source, ...]
+    extra: dict[str, pa.DataType]  # columns that some source gives besides those of every source
     splitter: Splitter
     corpus: tuple[Step, ...]
     builders: tuple[Builder, ...]
@@ -119,6 +149,7 @@ class RunFile:
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
     failures: Failures
+    alarms: AlarmsSection
     limits: LimitsSection
 
 
@@ -137,18 +168,23 @@ def resolve(data: dict[str, Any]) -> RunFile:
     )
     if not file.sources:
         raise ConfigError("the run file names no sources", "add one under `sources:`")
-    corpus = tuple(_step(entry, seed.data) for entry in file.corpus)
+    sources = tuple(_source(name, entry) for name, entry in sorted(file.sources.items()))
+    extra = _extra_columns(sources)
+    corpus = tuple(step for entry in file.corpus for step in _steps(entry, seed.data))
     builders = tuple(_builder(name, entry, seed.data) for name, entry in file.samples.items())
     _check_names([step.label for step in corpus], "corpus")
-    _check_columns(corpus, builders)
+    _check_order(corpus)
+    _check_columns(extra, corpus, builders)
     _check_sections(file)
+    file.alarms.check_names([step.label for step in corpus], list(file.sources))
     arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
         _repeatable(data, arms),
         file.run,
         seed,
         file.sample,
-        tuple(_source(name, entry) for name, entry in sorted(file.sources.items())),
+        sources,
+        extra,
         Splitter(file.split.valid, file.split.families),
         corpus,
         builders,
@@ -156,6 +192,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.mixture,
         arms,
         Failures(file.failures.max_documents, file.failures.max_share),
+        file.alarms,
         file.limits,
     )
 
@@ -195,7 +232,8 @@ def _source(name: str, entry: dict[str, Any]) -> Source:
     return source
 
 
-def _step(entry: dict[str, Any], seed: int) -> Step:
+def _steps(entry: dict[str, Any], seed: int) -> tuple[Step, ...]:
+    """The stage of an entry, behind those that it wants directly before it."""
     names = [key for key in entry if key != "as"]
     if len(names) != 1:
         raise ConfigError(f"corpus: an entry must name one stage, found {entry!r}", "as in `- clean: {}`")
@@ -203,7 +241,7 @@ def _step(entry: dict[str, Any], seed: int) -> Step:
     kind = _pick(STAGES, name, "stage", "corpus")
     label = str(entry.get("as") or name)
     step: Step = kind(parse(kind.Config, entry[name], f"corpus.{label}"), label=label, seed=seed)
-    return step
+    return (*step.before(), step) if isinstance(step, CorpusStage) else (step,)
 
 
 def _builder(name: str, entry: dict[str, Any], seed: int) -> Builder:
@@ -221,14 +259,38 @@ def _check_names(labels: list[str], where: str) -> None:
         raise ConfigError(f"{where}: the name '{twice[0]}' is taken already", "name one of them by `as:`")
 
 
-def _check_columns(corpus: tuple[Step, ...], builders: tuple[Builder, ...]) -> None:
-    columns = {field.name: field.type for field in source_schema()}
+def _extra_columns(sources: tuple[Source, ...]) -> dict[str, pa.DataType]:
+    """What some sources give besides the columns of all; ConfigError where two give it as different types."""
+    found: dict[str, pa.DataType] = {}
+    for source in sources:
+        for name, kind in source.extra.items():
+            if found.setdefault(name, kind) != kind:
+                raise ConfigError(f"sources.{source.label}: '{name}' is {kind} here, but {found[name]} in another one")
+    return found
+
+
+def _check_order(corpus: tuple[Step, ...]) -> None:
+    """A stage that chooses among documents would take licence files away from `licence`, unseen."""
+    names = [step.name for step in corpus]
+    for step in corpus[: names.index(Licence.name)] if Licence.name in names else ():
+        chooses = isinstance(step, Language) and (step.config.keep is not None or step.config.drop is not None)
+        if chooses or not isinstance(step, AsText | Notebooks | Clean | Language):
+            raise ConfigError(
+                f"corpus: '{step.label}' may drop files that 'licence' reads, and comes before it",
+                "put `licence` right behind `clean`",
+            )
+
+
+def _check_columns(extra: dict[str, pa.DataType], corpus: tuple[Step, ...], builders: tuple[Builder, ...]) -> None:
+    columns = {field.name: field.type for field in source_schema(extra)}
     after = plan_columns(columns, corpus)
     for builder in builders:
         require(after, builder.needs, f"the builder '{builder.name}' of samples.{builder.label}")
 
 
 def _check_sections(file: _File) -> None:
+    if file.tokens is not None and not file.split.valid:
+        raise ConfigError("split.valid is 0, so that nothing is held out", "raise it, or leave out `tokens`")
     if file.samples and file.tokens is None:
         raise ConfigError("`samples` needs the section `tokens`", "add `tokens: {train: {vocab_size: 8192}}`")
     if file.mixture is not None:

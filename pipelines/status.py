@@ -15,15 +15,18 @@ from rich.table import Table
 
 from loopdata.engine.ledger import Ledger, manifests, totals
 from loopdata.engine.tables import read_tables
-from loopdata.engine.unit import Count
+from loopdata.engine.unit import Count, Group, Manifest
 from loopdata.storage import Folder
+from pipelines.places import place_name
 
 MAX_SHOWN = 10
+MAX_GROUPS = 40
 
 
 @dataclass
 class Status:
-    """`phases` maps a name to (units done, units); `quarantined` holds the first rows of FATE of that kind."""
+    """`phases` maps a name to (units done, units); `quarantined` holds the first rows of FATE of that kind,
+    with their place."""
 
     run: str
     complete: bool
@@ -40,13 +43,23 @@ def read_status(url: str) -> Status:
     done = {name: sum(entry.phase == name for entry in found) for name in ledger.phases}
     phases = {name: (done[name], len(units)) for name, units in ledger.phases.items()}
     result = Status(url, ledger.complete, phases, totals(found))
+    places = {entry.name: entry for entry in found if "locations" in entry.outputs}
     for manifest in found:
         if len(result.quarantined) >= MAX_SHOWN or not any(count.quarantined for count in manifest.counts):
             continue
         for table in read_tables(run, manifest.output("fates")):
-            result.quarantined += table.filter(pc.equal(table["fate"], "quarantined")).to_pylist()
+            rows = table.filter(pc.equal(table["fate"], "quarantined")).to_pylist()
+            result.quarantined += [row | {"place": _place(run, places.get(manifest.name), row)} for row in rows]
     result.quarantined = result.quarantined[:MAX_SHOWN]
     return result
+
+
+def _place(run: Folder, manifest: Manifest | None, fate: dict[str, Any]) -> str:
+    """Where a document lies; its id where no source has it, since it was born in a stage."""
+    for table in read_tables(run, manifest.output("locations")) if manifest is not None else ():
+        for row in table.filter(pc.equal(table["doc_id"], fate["subject"])).to_pylist():
+            return place_name(row)
+    return str(fate["subject"])
 
 
 def print_status(found: Status, console: Console) -> None:
@@ -63,7 +76,7 @@ def print_status(found: Status, console: Console) -> None:
     print_stages(found.stages, console)
     for fate in found.quarantined:
         last = (fate["details"] or "").strip().splitlines()[-1:] or [""]
-        line = f"quarantined {fate['subject']} in '{fate['stage']}' ({fate['rule']}): {last[0]}"
+        line = f"quarantined {fate['place']} in '{fate['stage']}' ({fate['rule']}): {last[0]}"
         console.print(line, style="red", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -81,6 +94,41 @@ def print_stages(stages: list[Count], console: Console) -> None:
         rules = sorted(count.notes.items(), key=lambda item: (-item[1], item[0]))
         if rules:
             print_list(f"  {count.stage}: ", [f"{rule} {number:,}" for rule, number in rules], console)
+
+
+def print_groups(stages: list[Count], by: str, console: Console) -> None:
+    """A row a language or source, the largest first: documents that came in, and the share that each stage dropped."""
+    groups = _groups(stages, by)
+    shown = [count.stage for count in stages if any(count.stage in found for found in groups.values())]
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in (by, "in", *shown, "kept"):
+        table.add_column(name, justify="left" if name == by else "right", no_wrap=True)
+    for name, found in sorted(groups.items(), key=lambda item: (-_first(item[1]).entered, item[0]))[:MAX_GROUPS]:
+        last = list(found.values())[-1]
+        shares = [_share(found.get(stage)) for stage in shown]
+        table.add_row(name, f"{_first(found).entered:,}", *shares, f"{last.entered - last.dropped:,}")
+    console.print(table)
+    if len(groups) > MAX_GROUPS:
+        console.print(f"(the {MAX_GROUPS} largest of {len(groups)}; --json has all)", style="dim")
+
+
+def _groups(stages: list[Count], by: str) -> dict[str, dict[str, Group]]:
+    """Name → stage → its part of the account, in the order of the stages."""
+    result: dict[str, dict[str, Group]] = {}
+    for count in stages:
+        for source, languages in count.groups.items():
+            for language, group in languages.items():
+                if name := source if by == "source" else language:
+                    result.setdefault(name, {}).setdefault(count.stage, Group()).add(group)
+    return result
+
+
+def _first(found: dict[str, Group]) -> Group:
+    return next(iter(found.values()))
+
+
+def _share(group: Group | None) -> str:
+    return f"{group.dropped / group.entered:.1%}" if group is not None and group.dropped else ""
 
 
 def print_list(head: str, entries: Sequence[str], console: Console) -> None:

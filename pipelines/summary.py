@@ -17,6 +17,7 @@ from loopdata.engine.ledger import totals
 from loopdata.engine.tables import read_tables
 from loopdata.engine.unit import Count, Manifest
 from loopdata.storage import Folder
+from pipelines.alarms import Alarm
 from pipelines.dataset import Built, counts_of
 from pipelines.proof import Arm
 from pipelines.run_file import RunFile
@@ -54,10 +55,11 @@ class Summary:
     packings: list[dict[str, Any]] = field(default_factory=list)
     shares: list[dict[str, Any]] = field(default_factory=list)
     arms: list[ArmSummary] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
     commands: dict[str, str] = field(default_factory=dict)
 
 
-def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> Summary:
+def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm], alarms: list[Alarm]) -> Summary:
     """Gather what is shown."""
     packed = ("category", "split", "num_sequences", "tokens", "fill", "left_out", "left_out_tokens")
     return Summary(
@@ -70,6 +72,7 @@ def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> S
         [{key: found.figures[key] for key in packed} for found in built.packings],
         built.mixture.figures["shares"] if built.mixture else [],
         [_arm(arm) for arm in arms],
+        alarms,
         _commands(file, driver, built, arms),
     )
 
@@ -80,10 +83,11 @@ def _commands(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> d
     commands = {f"loopdata status {run}": "the account of every stage"}
     if example := _example(driver.folder, built.documents):
         commands[f"loopdata explain {run} {shlex.quote(example)}"] = "what became of a file, and where its tokens lie"
+    commands[f"loopdata attribution {run}"] = "every place that the documents come from, with its licence"
     if built.samples:
         commands[f"loopdata inspect {run}"] = "the shards; of a shard with --offset, the document behind a token"
-    if any(step.label == "clean" for step in file.corpus):
-        changed = "--set corpus.clean.min_alphabetic=0.3"
+    if any(step.label == "heuristics" for step in file.corpus):
+        changed = "--set corpus.heuristics.rules.min_words=20"
         commands[f"loopdata plan {run}/run.yaml {changed}"] = "what a changed threshold would redo"
     if arms:
         commands[f"loopdata train {shlex.quote(arms[0].config)}"] = (
@@ -121,6 +125,8 @@ def _arm(arm: Arm) -> ArmSummary:
 def print_summary(found: Summary, console: Console) -> None:
     """The tables that a run ends with."""
     print_stages(found.stages, console)
+    for alarm in found.alarms:
+        console.print(f"alarm: {alarm}", style="yellow", soft_wrap=True, highlight=False, markup=False)
     if found.samples:
         console.print()
         console.print(_token_table(found))

@@ -7,7 +7,7 @@ Limit: documents that have no sample of a builder leave no trace in its shards; 
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -30,6 +30,7 @@ from loopdata.tokens.tokenizer import Encoded, Tokenizer, train
 from loopdata.tokens.writer import ShardWriter
 from pipelines.run_file import MixtureSection
 
+COUNTED = ("category", "use", "num_bytes")
 TEXTS = document_schema({"text": pa.large_string()})
 CHECKED_TEXTS = 4  # a unit: the encoder is compared with the reference on them
 CHECKED_CHARS = 20_000
@@ -93,21 +94,21 @@ class EncodeSamples:
     tokenizer: Resource
 
     def identity(self) -> Mapping[str, Any]:
-        return {"task": "encode", "version": 2, "builder": self.builder.identity(), **_versions("fastokens")}
+        return {"task": "encode", "version": 3, "builder": self.builder.identity(), **_versions("fastokens")}
 
     def run(self, attempt: Attempt) -> None:
         tokenizer = self.tokenizer.load(Tokenizer)
         tally, unchecked = _Tally(), CHECKED_TEXTS
         with ExitStack() as stack:
             writers: dict[str, ShardWriter] = {}
-            for table in read_tables(attempt.folder, self.documents, sorted({*self.builder.needs, "num_bytes"})):
-                for part in chain.recut(table):
+            for part in self._parts(attempt, tally):
+                if unchecked:
+                    texts = [text[:CHECKED_CHARS] for text in part["text"].slice(0, unchecked).to_pylist()]
+                    tokenizer.check(texts)
+                    unchecked -= len(texts)
+                tally.bytes["documents"] += _train_bytes(part, self.builder)
+                for samples in self.builder.render_parts(part):
                     attempt.guard.at(unit=attempt.unit.id)
-                    if unchecked:
-                        texts = [text[:CHECKED_CHARS] for text in part["text"].slice(0, unchecked).to_pylist()]
-                        tokenizer.check(texts)
-                        unchecked -= len(texts)
-                    samples = self.builder.render(part)
                     for split in pc.unique(samples["split"]).to_pylist():
                         chosen = samples.filter(pc.equal(samples["split"], split))
                         if split not in writers:
@@ -122,6 +123,14 @@ class EncodeSamples:
                     attempt.adopt(f"{split}.{label}", written)
         attempt.figures["samples"], attempt.figures["languages"] = tally.splits, tally.languages
         attempt.figures["fim"], attempt.figures["proved"] = tally.fim, tally.proved
+        attempt.figures["bytes"], attempt.figures["repo_views"] = dict(tally.bytes), tally.repo_views
+
+    def _parts(self, attempt: Attempt, tally: "_Tally") -> Iterator[pa.Table]:
+        """The documents as the builder needs them: in small batches, or whole repositories."""
+        tables = read_tables(attempt.folder, self.documents, sorted({*self.builder.needs, *COUNTED}))
+        if self.builder.scope == "repo":
+            return chain.whole_repositories(tables, tally.count_view)
+        return (part for table in tables for part in chain.recut(table))
 
     def _check(self, samples: pa.Table, encoded: Encoded, tokenizer: Tokenizer) -> int:
         bounds = encoded.offsets.tolist()
@@ -133,7 +142,8 @@ class _Tally:
     """Samples, tokens and bytes of each split, and of each language of the training split.
 
     `fim` maps a kind of hole and mode, or why there is none, to samples and bytes of their middles, of both splits;
-    `proved` counts samples that were recovered from their tokens.
+    `proved` counts samples that were recovered from their tokens. `bytes` are those of the `documents` that the builder
+    may train on, and of text with `loss` in samples; where all is learned, each byte once, they are equal.
     """
 
     def __init__(self) -> None:
@@ -141,6 +151,11 @@ class _Tally:
         self.languages: dict[str, list[int]] = {}
         self.fim: dict[str, list[int]] = {}
         self.proved = 0
+        self.bytes = Counter[str](documents=0, loss=0)
+        self.repo_views = 0  # parts of repositories that were too large to be rendered as one
+
+    def count_view(self) -> None:
+        self.repo_views += 1
 
     def add(self, split: str, samples: pa.Table, encoded: Encoded) -> None:
         lengths = (encoded.offsets[1:] - encoded.offsets[:-1]).tolist()
@@ -154,10 +169,27 @@ class _Tally:
         _add(self.splits, split, [samples.num_rows, sum(lengths), sum(sizes.values())])
         for name in rows if split == "train" else ():
             _add(self.languages, name, [rows[name], tokens[name], sizes[name]])
+        self.bytes["loss"] += _loss_bytes(samples["segments"])
         for record in filter(None, samples["fim"].to_pylist()):
             middle = (record["middle_end"] or 0) - (record["middle_start"] or 0)
             name = f"{record['kind']}.{record['mode']}" if record["kind"] else record["left"]
             _add(self.fim, name, [1, middle])
+
+
+def _train_bytes(documents: pa.Table, builder: Builder) -> int:
+    """Bytes of the documents that the builder is for, without those that are context."""
+    wanted = pc.equal(documents["use"], "train")
+    if builder.categories is not None:
+        kinds = pa.array(sorted(builder.categories), pa.string())
+        wanted = pc.and_(wanted, pc.is_in(documents["category"], value_set=kinds))
+    return chain.size(documents.filter(wanted))
+
+
+def _loss_bytes(segments: pa.ChunkedArray) -> int:
+    flat = pc.list_flatten(segments)
+    special, loss = (pc.struct_field(flat, name) for name in ("special", "loss"))
+    texts = pc.struct_field(flat, "text").filter(pc.and_not(loss, special))
+    return int(pc.sum(pc.binary_length(texts)).as_py() or 0)
 
 
 def _add(sums: dict[str, list[int]], key: str, numbers: list[int]) -> None:

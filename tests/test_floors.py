@@ -25,8 +25,8 @@ ONLY_PACKAGES = {
     "loopdata.tokens.shards": {"numpy"},
 }
 GROUND = (
-    "schema", "errors", "config", "storage", "stage", "special_tokens", "git", "embedding", "compiled", "syntax",
-    "retrieval",
+    "schema", "errors", "config", "storage", "stage", "special_tokens", "git", "embedding", "compiled", "parts",
+    "syntax", "retrieval",
 )  # fmt: skip
 EXCEPTIONS = {("loopdata.mixture", "loopdata.tokens.shards")}
 

@@ -1,33 +1,23 @@
-"""The `clean` stage: raw bytes to text, and the rules that need nothing but the text's form.
+"""The `clean` stage: raw bytes to text.
 
 Enters: documents with `content`. Leaves: documents with `text` in UTF-8 with `\\n` line ends and without control
-characters, and its `text_id`. The rules for line lengths and letters are those of The Stack v2 (StarCoder2) and hold
-for the category `code` only; files that the name says are HTML, JSON, Markdown, Roff, SMT, TeX, Text or XML may have
-lines up to 100,000. Lengths are in characters, never in bytes. Limit: a document with `parts` is decoded but not
-edited, since its spans would no longer fit.
+characters, and its `text_id`, without those that are no text, are empty, or have so many lines that whatever keeps
+something a line would not fit into memory. Rules on what a text is like are in `heuristics`. Limit: a document with
+`parts` is decoded but not edited, since its spans would no longer fit.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
 from loopdata import schema
 from loopdata.cleaning.decoding import count_characters, decode, newlines, without_controls
-from loopdata.cleaning.line_statistics import Statistics, measure
 from loopdata.config import Strict
 from loopdata.stage import Fate, Outcome, Stage
-from loopdata.syntax import language_names
 
-Bools = npt.NDArray[np.bool_]
-Numbers = npt.NDArray[Any]
-
-LONG_LINED = ["HTML", "JSON", "Markdown", "Roff", "SMT", "TeX", "Text", "XML"]
 _LFS_POINTER = re.compile(rb"version https://(?:git-lfs\.github|hawser\.github)\.com/spec/v\d+\r?\n")
 _LFS_POINTER_BYTES = 1_024  # what the specification allows
 
@@ -39,27 +29,23 @@ class CleanConfig(Strict):
     max_control_share: float | None = Field(default=0.05, ge=0, le=1)
     drop_empty: bool | None = True  # nothing but white space
     drop_lfs_pointers: bool | None = True
-    max_lines: int | None = Field(default=100_000, ge=1)
-    max_longest_line: int | None = Field(default=1_000, ge=1)
-    max_longest_line_exempt: int | None = Field(default=100_000, ge=1)  # of `exempt_languages`
-    max_mean_line: float | None = Field(default=100.0, gt=0)
-    min_alphabetic: float | None = Field(default=0.25, ge=0, le=1)
-    exempt_languages: list[str] = Field(default_factory=LONG_LINED.copy)
+    max_lines: int | None = Field(default=1_000_000, ge=1)  # of code; a guard on memory
 
 
 class Clean(Stage):
     """Makes text of bytes."""
 
     name = "clean"
+    version = 2
     Config = CleanConfig
     needs: ClassVar[dict[str, pa.DataType]] = {
-        name: schema.DOCUMENT[name] for name in ("doc_id", "category", "content", "parts", "path", "num_bytes")
+        name: schema.DOCUMENT[name] for name in ("doc_id", "category", "content", "parts", "num_bytes")
     }
     adds: ClassVar[dict[str, pa.DataType]] = {name: schema.DOCUMENT[name] for name in ("text", "text_id")}
     removes = frozenset({"content"})
 
     def apply(self, table: pa.Table) -> Outcome:
-        """Decode, edit and judge every document."""
+        """Decode and edit every document."""
         columns = [table[name].to_pylist() for name in ("doc_id", "category", "content")]
         has_parts = table["parts"].is_valid().to_pylist()
         fates: list[Fate] = []
@@ -68,8 +54,7 @@ class Clean(Stage):
             for doc_id, category, content, parts in zip(*columns, has_parts, strict=True)
         ]
         kept = table.filter(pa.array([text is not None for text in texts], pa.bool_()))
-        kept = _with_text(kept, [text for text in texts if text is not None])
-        return self._judged(kept, fates)
+        return Outcome(with_text(kept, [text for text in texts if text is not None]), fates)
 
     def _fate(self, doc_id: str, rule: str, value: float | None = None, threshold: float | None = None) -> Fate:
         return Fate(doc_id, self.label, "dropped", rule, value, threshold)
@@ -111,7 +96,7 @@ class Clean(Stage):
         return rest
 
     def _ended(self, doc_id: str, code: bool, text: bytes) -> list[Fate]:
-        """The rules that are cheap for one text; after them no text has more lines than memory is meant for."""
+        """The rules that hold before a text goes on."""
         if self.config.drop_empty and (not text or text.isspace()):
             return [self._fate(doc_id, "empty", len(text), 0)]
         limit = self.config.max_lines
@@ -121,48 +106,15 @@ class Clean(Stage):
                 return [self._fate(doc_id, "num_lines", lines, limit)]
         return []
 
-    def _judged(self, table: pa.Table, fates: list[Fate]) -> Outcome:
-        """Apply the rules on lines and letters to the documents of code; the first that hits ends a document."""
-        is_open = pc.equal(table["category"], "code").to_numpy(zero_copy_only=False).astype(np.bool_)
-        ended = np.zeros(table.num_rows, np.bool_)
-        statistics = measure(table["text"].combine_chunks())
-        for rule, hits, values, limits in self._hits(table, statistics):
-            new = hits & is_open & ~ended
-            ended |= new
-            for place in np.flatnonzero(new):
-                doc_id = table["doc_id"][int(place)].as_py()
-                fates.append(self._fate(doc_id, rule, float(values[place]), float(limits[place])))
-        return Outcome(table.filter(pa.array(~ended)) if ended.any() else table, fates)
 
-    def _hits(self, table: pa.Table, found: Statistics) -> Iterator[tuple[str, Bools, Numbers, Numbers]]:
-        """For each rule: whether it hits, the value and the threshold, of every document. NaN is no threshold."""
-        exempt = np.array([self._may_have_long_lines(path) for path in table["path"].to_pylist()], np.bool_)
-        config = self.config
-        longest = np.where(exempt, _limit(config.max_longest_line_exempt), _limit(config.max_longest_line))
-        yield "longest_line", found.longest_line > longest, found.longest_line, longest
-        mean = np.where(exempt, np.nan, _limit(config.max_mean_line))
-        yield "mean_line", found.mean_line > mean, found.mean_line, mean
-        share = found.letters / np.maximum(found.characters, 1)
-        least = np.where(found.characters == 0, np.nan, _limit(config.min_alphabetic))
-        yield "alphabetic", share < least, share, least
-
-    def _may_have_long_lines(self, path: str | None) -> bool:
-        return path is not None and language_names.of_path(path) in self.config.exempt_languages
-
-
-def _limit(threshold: float | None) -> float:
-    """A threshold that no comparison exceeds where there is none."""
-    return np.nan if threshold is None else float(threshold)
-
-
-def _with_text(table: pa.Table, texts: list[bytes]) -> pa.Table:
-    """`table` with text, its identity and its size, without content."""
+def with_text(table: pa.Table, texts: Sequence[bytes | None]) -> pa.Table:
+    """`table` with text in UTF-8, its identity and its size, without content."""
     # Each text was decoded strictly, so that the bytes need no second check.
     column = pa.array(texts, pa.large_binary()).view(pa.large_string())
     new = {
         "text": column,
-        "text_id": pa.array([schema.digest(text) for text in texts], pa.string()),
-        "num_bytes": pa.array([len(text) for text in texts], pa.int64()),
+        "text_id": pa.array([None if text is None else schema.digest(text) for text in texts], pa.string()),
+        "num_bytes": pa.array([len(text or b"") for text in texts], pa.int64()),
     }
     columns = {name: table[name] for name in table.column_names if name != "content"} | new
     order = schema.document_schema({name: values.type for name, values in columns.items()}).names

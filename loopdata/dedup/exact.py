@@ -1,30 +1,35 @@
 """The `exact_dedup` stage: of documents with the same text one survives, and none trains that is also held out.
 
-Enters: documents with `text_id`. Leaves: one document a text for training, chosen by an explicit priority that no order
-of units or rows can change. Copies of a held-out document leave the training split by a rule of their own. A copy in a
-repository that keeps other documents may stay as context, so that repositories remain complete. Only ids and ranks
-travel, some 150 bytes a document. Limit: texts are the same when the first 128 bits of their SHA-256 are.
+Enters: documents with `text_id`; by tokens, with `text` and `language`. Leaves: one document a text for training,
+chosen by an explicit priority that no order of units or rows can change. By tokens, texts are the same that differ in
+white space and comments only; behind `syntax` this parses nothing again. Copies of a held-out document leave the
+training split by a rule of their own. A copy in a repository that keeps other documents may stay as context, so that
+repositories remain complete. Only ids and ranks travel, some 150 bytes a document. Limit: texts are the same when the
+first 128 bits of their SHA-256, or of that of their tokens, are.
 """
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
 
-from loopdata import schema
 from loopdata.config import Strict
 from loopdata.dedup import rank
-from loopdata.dedup.verdicts import InsideKeptRepo, Verdict, settle
-from loopdata.stage import CorpusStage, Fate, Outcome, Round
+from loopdata.dedup.token_ids import TokenIds
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.stage import Fate, Round, Stage
 
-COPY, HELD_OUT_COPY = "exact_copy", "copy_of_held_out"
+By = Literal["text", "tokens"]
+IDS: dict[By, str] = {"text": "text_id", "tokens": "token_id"}
+COPIES: dict[By, str] = {"text": "exact_copy", "tokens": "token_copy"}
+HELD_OUT_COPIES: dict[By, str] = {"text": "copy_of_held_out", "tokens": "token_copy_of_held_out"}
 
 EMITS = pa.schema(
     [
-        ("key", pa.uint64()),  # first 64 bits of text_id
-        ("text_id", pa.string()),
+        ("key", pa.uint64()),  # first 64 bits of the id
+        ("id", pa.string()),  # of the text, or of its tokens
         ("trains", pa.bool_()),  # false for held-out documents, which come first
         ("rank", pa.binary()),
         ("doc_id", pa.string()),
@@ -45,44 +50,39 @@ VERDICTS = pa.schema(
 EXACT = Round("exact", emits=EMITS, gives=VERDICTS)
 
 
-class ExactConfig(Strict):
-    """`priority`: columns by which the survivor is chosen, the lowest first, `-column` for the highest first; beside
-    the columns of documents there are `path_depth` and `path_length`. The last word is always that of `doc_id`."""
+class ExactConfig(DedupConfig):
+    """`by`: what must be the same."""
 
-    priority: list[str] = Field(default_factory=lambda: ["path_depth", "path_length", "doc_id"])
-    inside_kept_repo: InsideKeptRepo = "context"
-
-    @field_validator("priority")
-    @classmethod
-    def _sound(cls, priority: list[str]) -> list[str]:
-        rank.check(priority)
-        return priority
+    by: By = "text"
 
 
-class ExactDedup(CorpusStage):
+class ExactDedup(Dedup):
     """Keeps one of equal texts."""
 
     name = "exact_dedup"
-    scope = "repo"
     Config = ExactConfig
-    needs: ClassVar[dict[str, pa.DataType]] = {
-        name: schema.DOCUMENT[name] for name in ("doc_id", "text_id", "split", "use", "repo", "path")
-    }
     rounds = (EXACT,)
 
     def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
         super().__init__(config, label=label, seed=seed)
-        ranked = {name: schema.DOCUMENT[name] for name in rank.columns(self.config.priority)}
-        self.needs = {**type(self).needs, **ranked}  # type: ignore[misc]
+        self.id = IDS[self.config.by]
+        self.needs = {**self.needs, self.id: pa.string()}  # type: ignore[misc]
+        self.stays = COPIES[self.config.by]
+        if self.config.by == "tokens":
+            self.removes = frozenset({self.id})  # type: ignore[misc]
 
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+    def before(self) -> tuple[Stage, ...]:
+        """By tokens, the stage that finds them."""
+        return (TokenIds(label=f"{self.label}.ids"),) if self.config.by == "tokens" else ()
+
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         """One row a document that has a text."""
-        table = table.filter(table["text_id"].is_valid())
-        ids = table["text_id"].to_pylist()
+        table = table.filter(table[self.id].is_valid())
+        ids = table[self.id].to_pylist()
         return pa.table(
             [
                 pa.array([int(name[:16], 16) for name in ids], pa.uint64()),
-                table["text_id"],
+                table[self.id],
                 pc.fill_null(pc.not_equal(table["split"], "valid"), True),
                 rank.ranks(table, self.config.priority, self.label),
                 table["doc_id"],
@@ -97,9 +97,9 @@ class ExactDedup(CorpusStage):
         table = _repeated(table)
         if not table.num_rows:
             return VERDICTS.empty_table()
-        order = [(name, "ascending") for name in ("key", "text_id", "trains", "rank", "doc_id")]
+        order = [(name, "ascending") for name in ("key", "id", "trains", "rank", "doc_id")]
         table = table.sort_by(order).combine_chunks()
-        first, sizes = _groups(table["text_id"])
+        first, sizes = _groups(table["id"])
         survivor = pa.array(np.repeat(first, sizes))
         trains = table["trains"].combine_chunks()
         held_out_copy = pc.and_(trains, pc.invert(trains.take(survivor)))
@@ -107,7 +107,7 @@ class ExactDedup(CorpusStage):
             [
                 table["unit"],
                 table["doc_id"],
-                pc.if_else(held_out_copy, HELD_OUT_COPY, COPY),
+                pc.if_else(held_out_copy, HELD_OUT_COPIES[self.config.by], self.stays),
                 table["doc_id"].take(survivor),
                 table["repo"].take(survivor),
                 pa.array(np.repeat(sizes, sizes)),
@@ -118,11 +118,7 @@ class ExactDedup(CorpusStage):
         is_survivor[first] = True
         return verdicts.filter(pa.array(~is_survivor)).sort_by([("unit", "ascending"), ("doc_id", "ascending")])
 
-    def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
-        """Drop copies, or keep them as context where their repository keeps another document."""
-        return settle(table, verdicts, COPY, self.config.inside_kept_repo, self._fate)
-
-    def _fate(self, verdict: Verdict, fate: str) -> Fate:
+    def fate(self, verdict: Verdict, fate: str) -> Fate:
         where = f"repo={verdict['ref_repo']}" if verdict["ref_repo"] is not None else None
         return Fate(
             verdict["doc_id"],

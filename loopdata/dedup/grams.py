@@ -25,8 +25,8 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)  # of the polynomial; odd
 _MIX_1, _MIX_2, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)
 _ONE = np.uint64(1)
 
-_IS_WORD = [byte >= 0x80 or byte == 0x5F or chr(byte).isalnum() for byte in range(256)]
-_FACTOR = np.array([_FNV_PRIME if is_word else 0 for is_word in _IS_WORD], np.uint64)
+is_word = np.array([byte >= 0x80 or byte == 0x5F or chr(byte).isalnum() for byte in range(256)])
+_FACTOR = np.where(is_word, np.uint64(_FNV_PRIME), np.uint64(0))
 
 
 def text_bytes(texts: pa.Array) -> tuple[Bytes, Ints]:
@@ -43,7 +43,14 @@ def gram_sets(texts: pa.Array, words: int) -> list[Hashes]:
     data, offsets = text_bytes(texts)
     scratch = scratch_for(offsets)
     counts = (hash_grams(data, offsets[place], offsets[place + 1], words, scratch) for place in range(len(texts)))
-    return [np.unique(scratch[:count]) for count in counts]
+    return [distinct(scratch[:count]) for count in counts]
+
+
+def distinct(values: Hashes) -> Hashes:
+    """Each value once, ascending: `np.unique` without its hash table, which takes four times as long on grams."""
+    found = np.sort(values)
+    once: Hashes = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
+    return once
 
 
 def scratch_for(offsets: Ints) -> Hashes:

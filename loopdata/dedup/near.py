@@ -1,36 +1,41 @@
 """The `near_dedup` stage: of documents that are nearly the same one survives, and none trains that is nearly held out.
 
-Enters: documents with `text`. Leaves: documents no two of which have `threshold` of their word grams in common, as far
-as bands detect it. Method: MinHash signatures cut into bands (Broder 1997; Lee et al. 2022); documents that meet in a
-band are connected; in each cluster survivors are chosen by priority, and every copy is verified by the exact Jaccard
-similarity with its survivor. Rounds: `bands` finds who meets, `clusters` connects, `survivors` compares. Near copies of
-held-out documents leave the training split by a rule of their own. Limit: a cluster beyond `max_cluster_mb` is judged
-in parts of that size, each with survivors of its own; clusters are connected in one process.
+Enters: documents with `text`. Leaves: documents no two of which have `threshold` of their grams in common, as far as
+bands detect it; grams are of words, or of tokens with all names alike. Method: MinHash signatures cut into bands
+(Broder 1997; Lee et al. 2022); documents that meet in a band are connected; in each cluster survivors are chosen by
+priority, and every copy is verified by the exact Jaccard similarity with its survivor. Rounds: `boilerplate` finds the
+lines that do not count, `bands` who meets, `clusters` connects, `survivors` compares. Near copies of held-out documents
+leave the training split by a rule of their own. Limit: a cluster beyond `max_cluster_mb` is judged in parts of that
+size, each with survivors of its own; clusters are connected in one process.
 """
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from loopdata import schema
 from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
-from loopdata.dedup.grams import gram_sets
+from loopdata.dedup.boilerplate import head_lines, without
+from loopdata.dedup.grams import Hashes, gram_sets
+from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
-from loopdata.dedup.verdicts import InsideKeptRepo, Verdict, settle
-from loopdata.stage import CorpusStage, Fate, Outcome, Round
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.stage import Fate, Round, Stage
 
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
 DOCUMENT_WEIGHT = 32  # what a document weighs in a cluster beside its grams, in grams (8 bytes)
 
-BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.string())])
+HEAD_LINE = pa.schema([("key", pa.uint64()), ("documents", pa.int64()), ("unit", pa.uint64())])
+BOILERPLATE = pa.schema([("unit", pa.uint64()), ("line", pa.uint64())])
+BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.uint64())])
 # `place` is the unit: under this name the rows are not cut by it, since the next round goes over rows.
-EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.string())])
+EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.uint64())])
 KEYED_EDGE = pa.schema([("key", pa.uint64()), *EDGE])
-MEMBER = pa.schema([("unit", pa.string()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
+MEMBER = pa.schema([("unit", pa.uint64()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
 CANDIDATE = pa.schema(
     [
         ("key", pa.uint64()),  # the cluster
@@ -39,12 +44,12 @@ CANDIDATE = pa.schema(
         ("doc_id", pa.string()),
         ("repo", pa.string()),
         ("grams", pa.large_binary()),  # the sorted set as uint64
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
     ]
 )
 VERDICTS = pa.schema(
     [
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
         ("doc_id", pa.string()),
         ("rule", pa.string()),
         ("ref", pa.string()),  # doc_id of the survivor
@@ -55,25 +60,21 @@ VERDICTS = pa.schema(
 )
 
 
-class NearConfig(Strict):
-    """`threshold`: Jaccard similarity of word grams from which a document is a copy. `detection`: share of pairs at the
-    threshold that bands must find; null: as datasketch chooses. `priority`: as in exact_dedup. `partitions`: parts of
-    the exchange, a power of two; more of them for more documents."""
+class NearConfig(DedupConfig):
+    """`threshold`: Jaccard similarity of grams from which a document is a copy. `grams` are of words, or of tokens in
+    which every identifier is the same word; `words`: how many of either make a gram. `boilerplate`: a line of the
+    comment at the head of a file does not count where more documents than this have it; null: all count. `detection`:
+    share of pairs at the threshold that bands must find; null: as datasketch chooses. `partitions`: parts of the
+    exchange, a power of two; more of them for more documents."""
 
     threshold: float = Field(default=0.7, gt=0, le=1)
     detection: float | None = Field(default=0.98, gt=0, lt=1)
     permutations: int = Field(default=112, ge=1, le=4096)
+    grams: Literal["words", "masked_identifiers"] = "words"
     words: int = Field(default=5, ge=1, le=64)
-    priority: list[str] = Field(default_factory=lambda: ["path_depth", "path_length", "doc_id"])
-    inside_kept_repo: InsideKeptRepo = "context"
+    boilerplate: int | None = Field(default=50, ge=1)
     partitions: int = Field(default=16, ge=1, le=65_536)
     max_cluster_mb: int = Field(default=256, ge=1)
-
-    @field_validator("priority")
-    @classmethod
-    def _sound(cls, priority: list[str]) -> list[str]:
-        rank.check(priority)
-        return priority
 
     @field_validator("partitions")
     @classmethod
@@ -83,45 +84,54 @@ class NearConfig(Strict):
         return partitions
 
 
-class NearDedup(CorpusStage):
+class NearDedup(Dedup):
     """Keeps one of nearly equal texts."""
 
     name = "near_dedup"
-    scope = "repo"
+    stays = COPY
     Config = NearConfig
-    needs: ClassVar[dict[str, pa.DataType]] = {
-        name: schema.DOCUMENT[name] for name in ("doc_id", "text", "split", "use", "repo", "path")
-    }
-    rounds = (
-        Round("bands", BAND, EDGE),
-        Round("clusters", KEYED_EDGE, MEMBER, over="rows", partitions=1),
-        Round("survivors", CANDIDATE, VERDICTS),
-    )
 
     def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
         super().__init__(config, label=label, seed=seed)
         chosen = bands.choose(self.config.threshold, self.config.permutations, self.config.detection)
+        masked = self.config.grams == "masked_identifiers"
+        self.text = MASKED if masked else "text"
+        self.needs = {**self.needs, self.text: pa.large_string()}  # type: ignore[misc]
+        self.removes = frozenset({MASKED} if masked else ())  # type: ignore[misc]
         self.rule = Rule(self.config.threshold, self.config.permutations, chosen)
-        ranked = {name: schema.DOCUMENT[name] for name in rank.columns(self.config.priority)}
-        self.needs = {**type(self).needs, **ranked}  # type: ignore[misc]
         parts = self.config.partitions
+        boilerplate = Round("boilerplate", HEAD_LINE, BOILERPLATE, partitions=parts)
         self.rounds = (  # type: ignore[misc]
+            *(() if self.config.boilerplate is None or masked else (boilerplate,)),
             Round("bands", BAND, EDGE, partitions=parts),
-            self.rounds[1],
+            Round("clusters", KEYED_EDGE, MEMBER, over="rows", partitions=1),
             Round("survivors", CANDIDATE, VERDICTS, partitions=parts),
         )
 
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
-        """Rows of `step.emits`: a row a band of each document, an edge, or the gram set of a document in a cluster."""
-        if step.name == "bands":
-            return self._bands(table.filter(table["text"].is_valid()))
+    def before(self) -> tuple[Stage, ...]:
+        """By masked identifiers, the stage that masks them."""
+        return (MaskIdentifiers(label=f"{self.label}.masks"),) if self.removes else ()
+
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
+        """Rows of `step.emits`: a row a line of heads, one a band of each document, an edge, or the gram set of a
+        document in a cluster."""
         if step.name == "clusters":
             key = pa.array(np.zeros(table.num_rows, np.uint64))
             return table.add_column(0, "key", key)
-        return self._candidates(table, given if given is not None else MEMBER.empty_table())
+        table = table.filter(table[self.text].is_valid())
+        if step.name == "boilerplate":
+            lines, counts = head_lines(table[self.text].combine_chunks())
+            return pa.table([lines, counts, pa.nulls(len(lines), pa.uint64())], schema=HEAD_LINE)
+        boilerplate = given["boilerplate"]["line"].to_numpy() if "boilerplate" in given else np.zeros(0, np.uint64)
+        if step.name == "bands":
+            return self._bands(table, np.sort(boilerplate))
+        return self._candidates(table, np.sort(boilerplate), given["clusters"])
 
     def reduce(self, step: Round, table: pa.Table) -> pa.Table:
-        """Rows of `step.gives`: edges, the members of clusters, or a verdict for each document that has a survivor."""
+        """Rows of `step.gives`: lines of many documents, edges, the members of clusters, or a verdict for each document
+        that has a survivor."""
+        if step.name == "boilerplate":
+            return self._frequent(table)
         if step.name == "bands":
             rows, least = clusters.star_edges(table["key"].to_numpy(), table["doc"].to_numpy())
             found = table.take(pa.array(rows))
@@ -130,18 +140,22 @@ class NearDedup(CorpusStage):
             return self._members(table)
         return self._verdicts(table)
 
-    def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
-        """Drop near copies, or keep them as context where their repository keeps another document."""
-        return settle(table, verdicts, COPY, self.config.inside_kept_repo, self._fate)
+    def _frequent(self, table: pa.Table) -> pa.Table:
+        """The lines that more documents have than may, for each unit that has them."""
+        lines, place = np.unique(table["key"].to_numpy(), return_inverse=True)
+        frequent = np.bincount(place, table["documents"].to_numpy(), len(lines)) > self.config.boilerplate
+        found = table.filter(pa.array(frequent[place])).select(["unit", "key"]).rename_columns(BOILERPLATE.names)
+        return found.group_by(BOILERPLATE.names, use_threads=False).aggregate([])
 
-    def _bands(self, table: pa.Table) -> pa.Table:
-        signatures, grams = minhash.sign(table["text"].combine_chunks(), self.config.permutations, self.config.words)
+    def _bands(self, table: pa.Table, boilerplate: Hashes) -> pa.Table:
+        texts = without(table[self.text].combine_chunks(), boilerplate)
+        signatures, grams = minhash.sign(texts, self.config.permutations, self.config.words)
         some = grams > 0
         count, rows = self.rule.bands
         keys = minhash.band_hashes(signatures[some], count, rows)
         doc = clusters.numbers(table["doc_id"].to_pylist())[some]
         columns = [keys.reshape(-1), np.repeat(doc, count), np.repeat(grams[some], count)]
-        return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.string())], schema=BAND)
+        return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.uint64())], schema=BAND)
 
     def _members(self, table: pa.Table) -> pa.Table:
         doc = table["doc"].to_numpy()
@@ -152,12 +166,11 @@ class NearDedup(CorpusStage):
         keys = clusters.cluster_keys(nodes[roots], parts)
         return pa.table([table["place"].take(pa.array(rows)), pa.array(nodes), pa.array(keys)], schema=MEMBER)
 
-    def _candidates(self, table: pa.Table, given: pa.Table) -> pa.Table:
+    def _candidates(self, table: pa.Table, boilerplate: Hashes, given: pa.Table) -> pa.Table:
         order = pc.index_in(
             pa.array(clusters.numbers(table["doc_id"].to_pylist())), value_set=given["doc"].combine_chunks()
         )
         table, order = table.filter(order.is_valid()), order.drop_null()
-        sets = gram_sets(table["text"].combine_chunks(), self.config.words)
         return pa.table(
             [
                 given["cluster"].take(order),
@@ -165,8 +178,8 @@ class NearDedup(CorpusStage):
                 rank.ranks(table, self.config.priority, self.label),
                 table["doc_id"],
                 table["repo"],
-                pa.array([grams.tobytes() for grams in sets], pa.large_binary()),
-                pa.nulls(table.num_rows, pa.string()),
+                _as_column(gram_sets(without(table[self.text].combine_chunks(), boilerplate), self.config.words)),
+                pa.nulls(table.num_rows, pa.uint64()),
             ],
             schema=CANDIDATE,
         )
@@ -193,7 +206,7 @@ class NearDedup(CorpusStage):
             schema=VERDICTS,
         )
 
-    def _fate(self, verdict: Verdict, fate: str) -> Fate:
+    def fate(self, verdict: Verdict, fate: str) -> Fate:
         details = f"estimated={verdict['estimated']:.3f}"
         if verdict["ref_repo"] is not None:
             details += f" repo={verdict['ref_repo']}"
@@ -229,6 +242,13 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     survivor = np.where(alone & ~is_leader, leader, survivor)
     exact, estimated = (np.where(alone, 1.0, values[place]) for values in (found.exact, found.estimated))
     return Choice(survivor, exact, estimated)
+
+
+def _as_column(sets: list[Hashes]) -> pa.Array:
+    """Sets as a binary column."""
+    offsets = np.append(0, np.cumsum([8 * len(grams) for grams in sets])).astype(np.int64)
+    values = np.concatenate([np.zeros(0, np.uint64), *sets])
+    return pa.Array.from_buffers(pa.large_binary(), len(sets), [None, pa.py_buffer(offsets), pa.py_buffer(values)])
 
 
 def _sets(column: pa.Array) -> tuple[Any, Any]:

@@ -29,11 +29,10 @@ def check(priority: Sequence[str]) -> None:
         raise ValueError("a column stands twice")
 
 
-def columns(priority: Sequence[str]) -> list[str]:
-    """The base columns of a Document that the list names. Types of other columns only the plan knows; `ranks` says
-    where one is missing."""
+def columns(priority: Sequence[str]) -> dict[str, pa.DataType | None]:
+    """The columns that the list names, with the types of those of every Document; of others only the plan knows."""
     names = (entry.removeprefix("-") for entry in priority)
-    return [name for name in names if name in DOCUMENT]
+    return {name: DOCUMENT.get(name) for name in names if name not in COMPUTED}
 
 
 def ranks(table: pa.Table, priority: Sequence[str], who: str) -> pa.Array:

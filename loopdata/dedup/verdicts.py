@@ -1,4 +1,4 @@
-"""What a verdict does to a document, for every kind of dedup: it is dropped, or it stays as context.
+"""What every kind of dedup has in common: who survives is configured alike, and verdicts are applied alike.
 
 Enters: documents of whole repositories, and verdicts: rows with `doc_id`, `rule` and `ref_repo`. Leaves: an outcome. A
 copy in a repository that keeps other documents may stay as context, so that repositories remain complete; a copy of a
@@ -6,36 +6,70 @@ held-out document never stays. A document that is context already gets no second
 in several views is judged view by view.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
+from pydantic import Field, field_validator
 
 from loopdata import schema
-from loopdata.stage import Fate, Outcome
+from loopdata.config import Strict
+from loopdata.dedup import rank
+from loopdata.stage import CorpusStage, Fate, Outcome
 
-InsideKeptRepo = Literal["context", "drop"]
 Verdict = Mapping[str, Any]
 
 
-def settle(
-    table: pa.Table, verdicts: pa.Table, stays: str, inside: InsideKeptRepo, fate: Callable[[Verdict, str], Fate]
-) -> Outcome:
-    """Apply `verdicts` to `table`. Documents under the rule `stays`, and no others, may stay as context."""
-    found: dict[str, Verdict] = {row["doc_id"]: row for row in verdicts.to_pylist()}
-    ids, repos = table["doc_id"].to_pylist(), table["repo"].to_pylist()
-    kept_repos = {repo for doc_id, repo in zip(ids, repos, strict=True) if repo is not None and doc_id not in found}
-    if inside == "drop":
-        kept_repos = set()
-    use, keep, fates = table["use"].to_pylist(), [], []
-    for place, (doc_id, repo) in enumerate(zip(ids, repos, strict=True)):
-        verdict = found.get(doc_id)
-        keep.append(verdict is None or (verdict["rule"] == stays and repo in kept_repos))
-        if verdict is not None and not (keep[-1] and use[place] == "context"):
-            fates.append(fate(verdict, "context" if keep[-1] else "dropped"))
-            use[place] = "context"
-    if not fates:
-        return Outcome(table)
-    column = pa.array(use, schema.DOCUMENT["use"])
-    table = table.set_column(table.schema.get_field_index("use"), "use", column)
-    return Outcome(table.filter(pa.array(keep, pa.bool_())), fates)
+class DedupConfig(Strict):
+    """`priority`: columns by which the survivor is chosen, the lowest first, `-column` for the highest first; beside
+    the columns of documents there are `path_depth` and `path_length`. The last word is always that of `doc_id`."""
+
+    priority: list[str] = Field(default_factory=lambda: ["path_depth", "path_length", "doc_id"])
+    inside_kept_repo: Literal["context", "drop"] = "context"
+
+    @field_validator("priority")
+    @classmethod
+    def _sound(cls, priority: list[str]) -> list[str]:
+        rank.check(priority)
+        return priority
+
+
+class Dedup(CorpusStage):
+    """A corpus stage whose last round gives a verdict for each document that has a survivor."""
+
+    scope = "repo"
+    Config = DedupConfig
+    stays: str  # the rule under which a document may stay as context
+    needs: ClassVar[Mapping[str, pa.DataType | None]] = {
+        name: schema.DOCUMENT[name] for name in ("doc_id", "split", "use", "repo", "path")
+    }
+
+    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
+        super().__init__(config, label=label, seed=seed)
+        self.needs = {**type(self).needs, **rank.columns(self.config.priority)}  # type: ignore[misc]
+
+    @abstractmethod
+    def fate(self, verdict: Verdict, fate: str) -> Fate:
+        """The fate of a document, `dropped` or `context`, under a verdict."""
+
+    def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
+        """Drop what has a verdict, or keep it as context where its repository keeps another document."""
+        found: dict[str, Verdict] = {row["doc_id"]: row for row in verdicts.to_pylist()}
+        ids, repos = table["doc_id"].to_pylist(), table["repo"].to_pylist()
+        kept_repos = {repo for doc_id, repo in zip(ids, repos, strict=True) if repo is not None and doc_id not in found}
+        if self.config.inside_kept_repo == "drop":
+            kept_repos = set()
+        use, keep, fates = table["use"].to_pylist(), [], []
+        for place, (doc_id, repo) in enumerate(zip(ids, repos, strict=True)):
+            verdict = found.get(doc_id)
+            keep.append(verdict is None or (verdict["rule"] == self.stays and repo in kept_repos))
+            if verdict is not None and not (keep[-1] and use[place] == "context"):
+                fates.append(self.fate(verdict, "context" if keep[-1] else "dropped"))
+                use[place] = "context"
+        table = table.drop_columns(sorted(self.removes))
+        if not fates:
+            return Outcome(table)
+        column = pa.array(use, schema.DOCUMENT["use"])
+        table = table.set_column(table.schema.get_field_index("use"), "use", column)
+        return Outcome(table.filter(pa.array(keep, pa.bool_())), fates)

@@ -6,7 +6,7 @@ ending fate for each that is not kept. Limit: for scope `repo`, a repository abo
 consecutive views, each counted as `marked.repo_view`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.isolation import Isolation
 from loopdata.engine.tables import TableWriter
-from loopdata.engine.unit import Count
+from loopdata.engine.unit import Count, Group
 from loopdata.errors import StageError
 from loopdata.schema import FATE, cast, document_schema, require
 from loopdata.stage import ENDS, NOTES, Fate, Outcome, Stage, Step
@@ -64,7 +64,7 @@ class _Drive:
 
     def flow(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if self.stage.scope == "repo":
-            tables = self._whole_repositories(tables)
+            tables = whole_repositories(tables, self._count_view)
         for table in tables:
             if table.num_rows:
                 yield from recut(self.drive(table))
@@ -72,6 +72,7 @@ class _Drive:
     def drive(self, table: pa.Table) -> pa.Table:
         """Apply the stage to one table and account for it."""
         enter(self.count, table)
+        entered = table
         table, fates = self.isolation.without_killers(table)
         mine, others = self._of_my_categories(table)
         outcomes = self.isolation(mine)
@@ -86,6 +87,7 @@ class _Drive:
         if born:
             result = self._beside_parents(table, result, pa.concat_tables(born))
         settle(self.count, result, fates, sum(part.num_rows for part in born))
+        divide(self.count, entered, fates)
         self.fates.write(fate_table(fates))
         return result
 
@@ -143,46 +145,52 @@ class _Drive:
                 f"{len(remaining)} kept, {len(ended)} ended"
             )
 
-    def _whole_repositories(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Tables of whole repositories; one above MAX_REPO_BYTES comes in consecutive views."""
-        held: list[pa.Table] = []
-        rows = held_bytes = 0
-        cut = False  # whether `held` begins with the rest of a repository that was cut
-        for part in (part for table in tables for part in by_repository(table)):
-            repo = _repository(part)
-            ends = bool(held) and (repo is None or _repository(held[-1]) != repo)
+    def _count_view(self) -> None:
+        notes = self.count.notes
+        notes["marked.repo_view"] = notes.get("marked.repo_view", 0) + 1
+
+
+def whole_repositories(tables: Iterable[pa.Table], count_view: Callable[[], None]) -> Iterator[pa.Table]:
+    """Tables of whole repositories; one above MAX_REPO_BYTES comes in consecutive views, each of which is counted.
+
+    A table that ends within a repository is a view of it, and so is the rest; one view may be both.
+    """
+    held: list[pa.Table] = []
+    rows = held_bytes = 0
+    cut = False  # whether `held` begins with the rest of a repository that was cut
+    last: object = None
+    for table in tables:
+        start = 0
+        for at, stop, repo, num_bytes in repositories(table):
+            ends = rows > 0 and (repo is None or repo != last)
             full = rows >= BATCH_ROWS or held_bytes >= BATCH_BYTES
             if (ends and full) or (not ends and held_bytes > MAX_REPO_BYTES):
-                self._count_view(cut or not ends)
-                yield pa.concat_tables(held)
-                held, rows, held_bytes, cut = [], 0, 0, not ends
-            held.append(part)
-            rows, held_bytes = rows + part.num_rows, held_bytes + size(part)
-        if held:
-            self._count_view(cut)
-            yield pa.concat_tables(held)
-
-    def _count_view(self, view: bool) -> None:
-        """A table that ends within a repository is a view of it, and so is the rest; one view may be both."""
-        if view:
-            notes = self.count.notes
-            notes["marked.repo_view"] = notes.get("marked.repo_view", 0) + 1
+                if cut or not ends:
+                    count_view()
+                yield pa.concat_tables([*held, table.slice(start, at - start)])
+                held, rows, held_bytes, cut, start = [], 0, 0, not ends, at
+            rows, held_bytes, last = rows + stop - at, held_bytes + num_bytes, repo
+        held.append(table.slice(start))
+    if rows:
+        if cut:
+            count_view()
+        yield pa.concat_tables(held)
 
 
 def _concat(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
-def _repository(table: pa.Table) -> object:
-    return table["repo"][0].as_py()
+def repositories(table: pa.Table) -> Iterator[tuple[int, int, object, int]]:
+    """Consecutive rows of equal `repo`: where they begin and end, the repository, their bytes.
 
-
-def by_repository(table: pa.Table) -> list[pa.Table]:
-    """Consecutive rows of equal `repo`; a document without one stands alone."""
+    A document without a repository stands alone.
+    """
     repos = table["repo"].to_pylist()
     starts = [row for row in range(len(repos)) if row == 0 or repos[row] is None or repos[row] != repos[row - 1]]
-    stops = [*starts[1:], len(repos)] if starts else []
-    return [table.slice(start, stop - start) for start, stop in zip(starts, stops, strict=True)]
+    before = np.append(0, np.cumsum(pc.fill_null(table["num_bytes"], 0).to_numpy())).tolist()
+    for start, stop in zip(starts, [*starts[1:], len(repos)], strict=True) if starts else ():
+        yield start, stop, repos[start], before[stop] - before[start]
 
 
 def size(table: pa.Table) -> int:
@@ -225,3 +233,17 @@ def settle(count: Count, kept: pa.Table, fates: list[Fate], born: int) -> None:
         count.quarantined += fate.fate == "quarantined"
         name = f"{fate.fate}.{fate.rule}"
         count.notes[name] = count.notes.get(name, 0) + 1
+
+
+def divide(count: Count, table: pa.Table, fates: list[Fate]) -> None:
+    """Divide what entered a stage, and what it dropped, by source and language."""
+    names = ["source", "language"] if "language" in table.column_names else ["source"]
+    for row in table.group_by(names, use_threads=False).aggregate([([], "count_all")]).to_pylist():
+        count.group(row["source"] or "", row.get("language") or "").entered += row["count_all"]
+    dropped = list(dict.fromkeys(fate.subject for fate in fates if fate.fate == "dropped"))
+    if not dropped:
+        return
+    rows = pc.index_in(pa.array(dropped, pa.string()), value_set=table["doc_id"].combine_chunks())
+    for row in table.select([*names, "doc_id"]).take(rows).to_pylist():
+        group = count.group(row["source"] or "", row.get("language") or "")
+        group.add(Group(dropped=1, examples=[row["doc_id"]]))

@@ -6,7 +6,7 @@ one phase run together, phases one after the other.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,7 +47,15 @@ class Failures:
 class Driver:
     """Runs what is not done yet."""
 
-    def __init__(self, folder: Folder, runner: Runner, progress: Progress, failures: Failures) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        runner: Runner,
+        progress: Progress,
+        failures: Failures,
+        watch: Callable[[list[Manifest]], None] | None = None,
+    ) -> None:
+        """`watch` sees the manifests of each phase when it is done; what it raises ends the run."""
         self.folder = folder
         self.ledger = Ledger()
         self.done: list[Manifest] = []
@@ -55,6 +63,7 @@ class Driver:
         self._runner = runner
         self._progress = progress
         self._failures = failures
+        self._watch = watch
 
     def phase(self, name: str, units: Sequence[Unit]) -> list[Manifest]:
         """Manifests of all units. RunError for a unit that failed, StageError for too many quarantined documents."""
@@ -74,6 +83,8 @@ class Driver:
             raise RunError(f"{len(units) - len(manifests)} units of phase '{name}' came to no end", "run again")
         self.done += manifests
         self._check_failures()
+        if self._watch is not None:
+            self._watch(manifests)
         return manifests
 
     def finish(self) -> None:

@@ -73,6 +73,9 @@ def totals(found: Iterable[Manifest]) -> list[Count]:
                 setattr(total, name, getattr(total, name) + getattr(count, name))
             for name, number in count.notes.items():
                 total.notes[name] = total.notes.get(name, 0) + number
+            for source, languages in count.groups.items():
+                for language, group in languages.items():
+                    total.group(source, language).add(group)
     return list(result.values())
 
 

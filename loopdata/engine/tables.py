@@ -41,15 +41,17 @@ class TableWriter:
             version="2.6",
         )
 
-    def write(self, table: pa.Table) -> None:
-        """Add rows, cast to the schema."""
+    def write(self, table: pa.Table) -> int:
+        """Add rows, cast to the schema; return the bytes of their values."""
         if table.num_rows == 0:
-            return
+            return 0
         self._held.append(cast(table, self.schema))
+        num_bytes = payload_bytes(self._held[-1])
         self._held_rows += table.num_rows
-        self._held_bytes += payload_bytes(self._held[-1])
+        self._held_bytes += num_bytes
         if self._held_rows >= MAX_ROWS or self._held_bytes >= MAX_BYTES:
             self.cut()
+        return num_bytes
 
     def cut(self) -> int:
         """Write what is held as row groups; return the number of the first one."""

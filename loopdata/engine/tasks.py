@@ -6,7 +6,7 @@ rows that one unit emits, those that one reduce gives, and the verdicts of one u
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from loopdata.engine.attempt import Attempt
 from loopdata.engine.exchange import Part, read_part, read_sorted, write_part, write_partitions
 from loopdata.engine.isolation import Isolation
 from loopdata.engine.tables import TableWriter, read_tables
-from loopdata.engine.unit import Output
+from loopdata.engine.unit import Output, unit_number
 from loopdata.errors import StageError
 from loopdata.schema import FATE, LOCATION, cast, document_schema, source_schema
 from loopdata.stage import CorpusStage, Fate, Input, Outcome, Round, Source, Stage
@@ -45,13 +45,16 @@ class Ingest:
     item: Input
     splits: Splits
     stages: tuple[Stage, ...]
+    extra: Columns = field(default_factory=dict)  # columns besides those of every source; of all sources of the run
 
     def identity(self) -> Mapping[str, Any]:
         stages = [stage.identity() for stage in self.stages]
-        return {"source": self.source.identity(), "split": self.splits.identity(), "stages": stages}
+        identity = {"source": self.source.identity(), "split": self.splits.identity(), "stages": stages}
+        return identity | ({"extra": {name: str(kind) for name, kind in self.extra.items()}} if self.extra else {})
 
     def run(self, attempt: Attempt) -> None:
-        columns = columns_of(source_schema())
+        given = source_schema(self.extra)
+        columns = columns_of(given)
         after = chain.plan_columns(columns, self.stages)
         with (
             attempt.table("documents", document_schema(after)) as documents,
@@ -65,10 +68,11 @@ class Ingest:
                     attempt.guard.at(unit=attempt.unit.id)
                     locations.write(batch.locations)
                     fates.write(chain.fate_table(batch.fates))
-                    table = cast(self.splits.assign(batch.documents), source_schema())
+                    table = cast(self.splits.assign(batch.documents), given)
                     count.entered += batch.locations.num_rows
                     count.entered_bytes += chain.size(batch.locations)
                     chain.settle(count, table, batch.fates, born=0)
+                    chain.divide(count, batch.locations, batch.fates)
                     yield from chain.recut(table)
 
             _keep(attempt, documents, chain.Chain(self.stages, columns, attempt, fates).flow(batches()))
@@ -139,12 +143,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class Map:
-    """The map of one round: over the documents of a unit with what was given for it, or over rows."""
+    """The map of one round: over the documents of a unit with what rounds before gave for it, or over `rows`."""
 
     step: CorpusStage
     round: Round
     documents: Output | None
-    given: tuple[Part, ...]
+    rows: tuple[Part, ...]
+    given: Mapping[str, tuple[Part, ...]]
     unit: str
 
     def identity(self) -> Mapping[str, Any]:
@@ -158,14 +163,14 @@ class Map:
         attempt.figures["rows"] = table.num_rows
 
     def _of_rows(self, attempt: Attempt) -> Iterator[pa.Table]:
-        for item in self.given:
+        for item in self.rows:
             for table in read_part(attempt.folder, item):
-                yield self._checked(self.step.map(self.round, table, None))
+                yield self._checked(self.step.map(self.round, table, {}))
 
     def _of_documents(self, attempt: Attempt, documents: Output) -> Iterator[pa.Table]:
         """Rows of the documents that the map can bear; those that it cannot are in the output `failures`."""
-        earlier = self.step.rounds[self.step.rounds.index(self.round) - 1].gives if self.given else None
-        given = _gather(attempt, self.given, earlier) if earlier is not None else None
+        gives = {turn.name: turn.gives for turn in self.step.rounds}
+        given = {name: _gather(attempt, parts, gives[name]) for name, parts in self.given.items()}
 
         def emit(table: pa.Table) -> Outcome:
             return Outcome(self._checked(self.step.map(self.round, table, given)))
@@ -188,9 +193,9 @@ class Map:
     def _checked(self, table: pa.Table) -> pa.Table:
         names = self.round.emits.names
         if "unit" in names and self.documents is not None:
-            place = names.index("unit")
+            kind = self.round.emits.field("unit").type
             table = table.drop_columns(["unit"]) if "unit" in table.column_names else table
-            table = table.add_column(place, "unit", pa.array([self.unit] * table.num_rows, pa.string()))
+            table = table.append_column("unit", pa.repeat(unit_value(kind, self.unit), table.num_rows))
         if set(table.column_names) != set(names):
             raise StageError(
                 f"the stage '{self.step.label}' emits other columns in '{self.round.name}' than it declares"
@@ -224,12 +229,23 @@ class Reduce:
         if "unit" not in self.round.gives.names or not rows.num_rows:
             writer.write(rows)
             return {}
-        rows = rows.sort_by([(name, "ascending") for name in ("unit", *rows.column_names) if name])
-        units = rows["unit"].to_pylist()
-        starts = [at for at in range(len(units)) if at == 0 or units[at] != units[at - 1]]
-        stops = [*starts[1:], len(units)] if starts else []
-        cuts = zip(starts, stops, strict=True)
-        return {units[start]: write_part(writer, rows.slice(start, stop - start)) for start, stop in cuts}
+        rows = rows.sort_by([(name, "ascending") for name in dict.fromkeys(("unit", *rows.column_names))])
+        runs = pc.run_end_encode(rows["unit"].combine_chunks())
+        stops, start, found = runs.run_ends.to_pylist(), 0, {}
+        for unit, stop in zip(runs.values.to_pylist(), stops, strict=True):
+            found[str(unit)] = write_part(writer, rows.slice(start, stop - start))
+            start = stop
+        return found
+
+
+def unit_value(kind: pa.DataType, unit: str) -> pa.Scalar:
+    """What stands for a unit in a column `unit`: its id where the column holds strings, else its number."""
+    return pa.scalar(unit if pa.types.is_string(kind) else unit_number(unit), kind)
+
+
+def given_to(turn: Round, unit: str) -> str:
+    """The name of the part that a round gives back to a unit."""
+    return str(unit_value(turn.gives.field("unit").type, unit).as_py())
 
 
 def _failed(attempt: Attempt, failures: tuple[Output, ...]) -> dict[str, Fate]:

@@ -25,6 +25,13 @@ ENVIRONMENT = {"format": 1, "pyarrow": pa.__version__}
 
 UNKNOWN = "?"
 
+MAX_EXAMPLES = 3
+
+
+def unit_number(unit: str) -> int:
+    """The digest at the end of a unit's id, as a number: what many rows carry instead of the id."""
+    return int(unit[-16:], 16)
+
 
 @dataclass(frozen=True)
 class Output:
@@ -34,6 +41,20 @@ class Output:
     num_bytes: int
     sha256: str
     rows: int | None = None
+
+
+@dataclass
+class Group:
+    """Documents of one source and language in a stage; `examples` are the first MAX_EXAMPLES that it dropped."""
+
+    entered: int = 0
+    dropped: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, other: "Group") -> None:
+        self.entered += other.entered
+        self.dropped += other.dropped
+        self.examples = [*self.examples, *other.examples][:MAX_EXAMPLES]
 
 
 @dataclass
@@ -49,6 +70,11 @@ class Count:
     entered_bytes: int = 0
     kept_bytes: int = 0
     notes: dict[str, int] = field(default_factory=dict)  # `fate.rule` → number, for the fates that end nothing too
+    groups: dict[str, dict[str, Group]] = field(default_factory=dict)  # source → language ("" before it has a name)
+
+    def group(self, source: str, language: str) -> Group:
+        """The part of the account of one source and language."""
+        return self.groups.setdefault(source, {}).setdefault(language, Group())
 
     def check(self, where: str) -> None:
         if self.entered + self.born != self.kept + self.dropped + self.quarantined:
@@ -135,7 +161,7 @@ class Manifest:
             if data["sum"] != digest(json.dumps(body, sort_keys=True, separators=(",", ":"))):
                 return None
             outputs = {label: Output(**entry) for label, entry in body.pop("outputs").items()}
-            counts = [Count(**entry) for entry in body.pop("counts")]
+            counts = [_count(entry) for entry in body.pop("counts")]
             return cls(**body, outputs=outputs, counts=counts)
         except (ValueError, KeyError, TypeError):
             return None
@@ -143,3 +169,11 @@ class Manifest:
     @classmethod
     def unknown(cls, unit: Unit) -> "Manifest":
         return cls(unit.phase, unit.id, unit.name, UNKNOWN, num_bytes=unit.num_bytes, known=False)
+
+
+def _count(entry: dict[str, Any]) -> Count:
+    groups = {
+        source: {language: Group(**numbers) for language, numbers in languages.items()}
+        for source, languages in entry.pop("groups").items()
+    }
+    return Count(**entry, groups=groups)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from loopdata.config import Strict, nearest
 from loopdata.errors import ConfigError
-from loopdata.fim.context import Rule
+from loopdata.fim.context import Room, Rule
 from loopdata.fim.holes import KINDS, Sizes
 from loopdata.fim.layouts import OWN, SPM_SHARE, Layout, Mode, check_known, preset
 
@@ -32,7 +32,9 @@ WEIGHTS = {
 class FimConfig(Strict):
     """Which documents get a hole, which hole, and how it is laid out.
 
-    rate        share of documents
+    rate        share of documents; of a long one, of its contexts
+    held_out    whether held-out documents get holes too, drawn by `rate` but alike in every run; else they stay plain,
+                so that their bits per byte are those of runs without holes
     layout      a preset, or `own` with the mapping under `own`
     spelling    special tokens by role (`ours`), or as the preset's model spells them (`own`)
     spm_share   share of suffix-prefix-middle among samples with a hole; left out, that of the preset
@@ -40,9 +42,11 @@ class FimConfig(Strict):
     kinds       weights of the kinds of holes; those left out are not drawn
     min_chars … max_chars   of the middle; `char` holds to the larger only
     max_bytes   of a sample's text; `long` is the rule for longer documents
+    max_prefix_bytes, max_suffix_bytes   what may stand before and behind a middle; the rest trains as plain text
     """
 
     rate: float = Field(default=0.5, ge=0, le=1)
+    held_out: bool = False
     layout: str = "qwen2.5"
     own: Layout | None = None
     spelling: Literal["ours", "own"] = "ours"
@@ -52,7 +56,9 @@ class FimConfig(Strict):
     min_chars: int = Field(default=8, ge=1)
     max_chars: int = Field(default=1_024, ge=1)
     max_bytes: int = Field(default=2_560, ge=16)
-    long: Rule = "window"
+    long: Rule = "contexts"
+    max_prefix_bytes: int | None = Field(default=None, ge=0)
+    max_suffix_bytes: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> "FimConfig":
@@ -97,6 +103,11 @@ class FimConfig(Strict):
         if self.own is None:
             return SPM_SHARE[self.layout]
         return 0.0 if self.own.spm is None else 1.0 if self.own.psm is None else 0.5
+
+    @property
+    def room(self) -> Room:
+        """Bytes of a sample."""
+        return Room(self.max_bytes, self.max_prefix_bytes, self.max_suffix_bytes, self.long)
 
     @property
     def sizes(self) -> Sizes:

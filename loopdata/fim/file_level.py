@@ -1,9 +1,10 @@
 """The `file` builder: a sample of each file, page or text, some of them with a hole to fill.
 
 Enters: documents that have their text. Leaves: one sample for each that is used for training: its text, then the end of
-text, both with loss; a file may be cut where it is longer than a sequence. With `fim`, a share of the documents is laid
-out as prefix, suffix and middle instead; such a sample is never cut, and its column `fim` says how it was made. Limit:
-nothing is rendered of documents that only serve as context, since a file by itself has no use for them.
+text, both with loss; a file may be cut where it is longer than a sequence. With `fim`, a share of the documents (of
+long ones, of their contexts) is laid out as prefix, suffix and middle instead; such a sample is never cut, its column
+`fim` says how it was made, and what is left of its document makes plain samples. Limit: nothing is rendered of
+documents that only serve as context, since a file by itself has no use for them.
 """
 
 import importlib.metadata
@@ -17,9 +18,7 @@ import pyarrow.compute as pc
 
 from loopdata.config import Strict
 from loopdata.fim.config import FimConfig
-from loopdata.fim.draws import Draws
-from loopdata.fim.layouts import Piece
-from loopdata.fim.samples import Rendered, check_tokens, render_document
+from loopdata.fim.samples import Rendered, check_tokens, draws_of, learned, plain, render_document, segments
 from loopdata.schema import DOCUMENT, FIM, SAMPLE, SEGMENTS, cast, digest
 from loopdata.special_tokens import END_OF_TEXT
 from loopdata.stage import Builder, Decode
@@ -37,7 +36,7 @@ class FileBuilder(Builder):
     """Renders each document of code, web pages and plain text as a sample of its own."""
 
     name = "file"
-    version = 2
+    version = 3
     categories = frozenset({"code", "web", "text"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
         column: DOCUMENT[column] for column in ("doc_id", "category", "split", "use", "text", "language")
@@ -47,64 +46,77 @@ class FileBuilder(Builder):
     def identity(self) -> dict[str, Any]:
         """All that the samples depend on besides the documents; with `fim`, the grammars too."""
         found = super().identity()
-        return found | {"grammars": _grammars()} if self.config.fim else found
+        return found | {"grammars": grammar_versions()} if self.config.fim else found
 
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of the documents with `use` train, in their order."""
         kinds = pa.array(sorted(self.categories), pa.string())
         table = table.filter(pc.and_(pc.equal(table["use"], "train"), pc.is_in(table["category"], value_set=kinds)))
+        if not self.config.fim:
+            return self._samples(table, [0] * table.num_rows, _plain(table["text"]))
+        forget()  # the trees of the batch before
+        texts = [text.as_py() for text in table["text"].cast(pa.large_binary())]
+        found = self._drawn(table, texts)
+        rows = [row for row, samples in enumerate(found) for _ in samples]
+        rendered = [sample for samples in found for sample in samples]
+        starts = [sample.span[0] for sample in rendered]
+        columns = self._with_holes([texts[row] for row in rows], rendered)
+        return self._samples(table.take(pa.array(rows, pa.int64())), starts, columns)
+
+    def _samples(self, table: pa.Table, starts: list[int], columns: dict[str, pa.Array]) -> pa.Table:
+        """A row a sample: what it has from its document, and `columns`. The first of a document needs no number."""
         doc_ids = table["doc_id"].to_pylist()
-        columns = {
-            "sample_id": pa.array([digest("file", self.label, doc_id) for doc_id in doc_ids], pa.string()),
+        names = [(doc_id, str(start)) if start else (doc_id,) for doc_id, start in zip(doc_ids, starts, strict=True)]
+        inherited = {
+            "sample_id": pa.array([digest("file", self.label, *name) for name in names], pa.string()),
             "category": pa.repeat(self.label, table.num_rows),
             "split": table["split"],
             "language": table["language"],
             "parents": pa.array([[doc_id] for doc_id in doc_ids], SAMPLE.field("parents").type),
         }
-        return cast(pa.table(columns | (self._with_holes(table) if self.config.fim else _plain(table["text"]))), SAMPLE)
+        return cast(pa.table(inherited | columns), SAMPLE)
 
     def check(
         self, samples: pa.Table, tokens: Sequence[Iterable[int]], special: Mapping[str, int], decode: Decode
     ) -> int:
         """Recover the parts of every sample with a hole from its tokens. StageError where they are not its text."""
         checked = 0
-        for record, segments, ids in zip(samples["fim"], samples["segments"], tokens, strict=True):
+        for record, entries, ids in zip(samples["fim"], samples["segments"], tokens, strict=True):
             if record.is_valid and record["kind"].is_valid:
-                check_tokens(self.config.fim, record.as_py(), segments.as_py(), ids, special, decode)
+                check_tokens(self.config.fim, record.as_py(), entries.as_py(), ids, special, decode)
                 checked += 1
         return checked
 
-    def _with_holes(self, table: pa.Table) -> dict[str, pa.Array]:
-        """The other columns, where a share of the documents has a hole."""
-        forget()  # the trees of the batch before
-        names = (table[name].to_pylist() for name in ("doc_id", "language"))
-        texts = [text.as_py() for text in table["text"].cast(pa.large_binary())]
-        rendered = [
-            render_document(self.config.fim, text, language, Draws(self.seed, self.label, doc_id))
-            for doc_id, language, text in zip(*names, texts, strict=True)
+    def _drawn(self, table: pa.Table, texts: list[bytes]) -> list[list[Rendered]]:
+        """The samples of each document."""
+        columns = (table[name].to_pylist() for name in ("doc_id", "language", "split"))
+        return [
+            self._document(doc_id, language, split, text)
+            for doc_id, language, split, text in zip(*columns, texts, strict=True)
         ]
-        plain = [[Piece("text", text), Piece("END", END_OF_TEXT.encode())] for text in texts]
-        rows = [found.pieces or whole for found, whole in zip(rendered, plain, strict=True)]
+
+    def _document(self, doc_id: str, language: str | None, split: str, text: bytes) -> list[Rendered]:
+        draws = draws_of(self.config.fim, self.seed, self.label, doc_id, split)
+        if draws is None:
+            return [Rendered((0, len(text)), [], None)]
+        return render_document(self.config.fim, text, language, draws)
+
+    def _with_holes(self, texts: list[bytes], rendered: list[Rendered]) -> dict[str, pa.Array]:
+        """The other columns, where some samples have a hole; `texts` are those of their documents."""
+        rows = [sample.pieces or plain(text, sample.span) for text, sample in zip(texts, rendered, strict=True)]
         sizes = [sum(len(piece.data) for piece in row if not piece.special) for row in rows]
+        loss = [learned(self.config.fim, sample.pieces) or [True] * len(row)
+                for sample, row in zip(rendered, rows, strict=True)]  # fmt: skip
         return {
-            "whole": pa.array([bool(found.pieces) for found in rendered], pa.bool_()),
-            "segments": _lists(rows, self._loss(rendered, rows)),
+            "whole": pa.array([bool(sample.pieces) for sample in rendered], pa.bool_()),
+            "segments": segments(rows, list(chain.from_iterable(loss))),
             "num_bytes": pa.array(sizes, pa.int64()),
-            "fim": pa.array([found.record for found in rendered], FIM),
+            "fim": pa.array([sample.record for sample in rendered], FIM),
         }
 
-    def _loss(self, rendered: list[Rendered], rows: list[list[Piece]]) -> list[bool]:
-        """A flag a piece: true everywhere, or of a sample with a hole for the middle and its end only."""
-        learned = ("middle", "END")
-        everywhere = self.config.fim.loss == "all"
-        return [
-            everywhere or not found.pieces or piece.role in learned
-            for found, row in zip(rendered, rows, strict=True)
-            for piece in row
-        ]
 
-
-def _grammars() -> dict[str, str]:
+def grammar_versions() -> dict[str, str]:
+    """What holes of syntax depend on besides the text."""
     modules = {"tree_sitter", *(module for module, _ in GRAMMARS.values())}
     return {name: importlib.metadata.version(name.replace("_", "-")) for name in sorted(modules)}
 
@@ -116,16 +128,6 @@ def _plain(texts: pa.ChunkedArray) -> dict[str, pa.Array]:
         "segments": _segments(texts),
         "num_bytes": pc.binary_length(texts),
     }
-
-
-def _lists(rows: list[list[Piece]], loss: list[bool]) -> pa.ListArray:
-    """The column `segments` of rows of pieces."""
-    pieces = list(chain.from_iterable(rows))
-    texts = pa.array([piece.data for piece in pieces], pa.large_binary()).cast(pa.large_string())
-    special = pa.array([piece.special for piece in pieces], pa.bool_())
-    fields = [texts, special, pa.array(loss, pa.bool_())]
-    offsets = pa.array(np.cumsum([0, *map(len, rows)]), pa.int32())
-    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(fields, fields=list(SEGMENTS.value_type)))
 
 
 def _segments(texts: pa.ChunkedArray) -> pa.ListArray:

@@ -48,67 +48,76 @@ class Hole:
 
 
 def draw_hole(
-    text: Text, language: str | None, weights: Mapping[str, float], sizes: Sizes, draws: Draws
+    text: Text,
+    language: str | None,
+    weights: Mapping[str, float],
+    sizes: Sizes,
+    draws: Draws,
+    within: Span | None = None,
 ) -> Hole | tuple[str, ...]:
-    """A hole, or the kinds that were tried in vain."""
+    """A hole, or the kinds that were tried in vain. `within` is the part of the text that it must lie in."""
+    within = within or (0, len(text.data))
     missed: list[str] = []
     left = {kind: weight for kind, weight in weights.items() if weight > 0}
     while left:
         kind = draws.weighted(left)
         del left[kind]
-        span = _span(kind, text, language, sizes, draws) if text.data else None
+        span = _span(kind, text, language, sizes, draws, within) if within[0] < within[1] else None
         if span is not None:
             return Hole(kind, *span, tuple(missed))
         missed.append(kind)
     return tuple(missed)
 
 
-def _span(kind: str, text: Text, language: str | None, sizes: Sizes, draws: Draws) -> Span | None:
+def _span(kind: str, text: Text, language: str | None, sizes: Sizes, draws: Draws, within: Span) -> Span | None:
     if kind == "char":
-        return _characters(text, sizes.max_chars, draws)
+        return _characters(text, sizes.max_chars, draws, within)
     if kind == "line":
-        return _lines(text, sizes, draws)
+        return _lines(text, sizes, draws, within)
     tree = parse(text.data, language) if language else None
     if not isinstance(tree, Tree):
         return None
-    allowed = partial(_allowed, text, sizes)
+    allowed = partial(_allowed, text, sizes, within)
     if kind == "ast_span":
-        return run_of_siblings(tree, text, draws, (sizes.min_chars, sizes.max_chars), allowed)
-    return node_on(LEVEL_OF[kind], tree, draws, allowed)
+        return run_of_siblings(tree, text, within, draws, (sizes.min_chars, sizes.max_chars), allowed)
+    return node_on(LEVEL_OF[kind], tree, within, draws, allowed)
 
 
-def _allowed(text: Text, sizes: Sizes, start: int, end: int) -> bool:
-    """Whether a span has an allowed size and more than blanks."""
-    if end - start < sizes.min_chars or not sizes.min_chars <= text.size(start, end) <= sizes.max_chars:
+def _allowed(text: Text, sizes: Sizes, within: Span, start: int, end: int) -> bool:
+    """Whether a span lies where it must, has an allowed size and more than blanks."""
+    if not within[0] <= start <= end <= within[1] or end - start < sizes.min_chars:
+        return False
+    if not sizes.min_chars <= text.size(start, end) <= sizes.max_chars:
         return False
     return not text.data[start:end].isspace()
 
 
-def _characters(text: Text, max_chars: int, draws: Draws) -> Span:
+def _characters(text: Text, max_chars: int, draws: Draws, within: Span) -> Span:
     """Two cuts, the second uniform over the places that the largest middle allows."""
-    first = draws.between(0, text.num_chars)
-    second = draws.between(max(0, first - max_chars), min(text.num_chars, first + max_chars))
+    begin, end = map(text.char, within)
+    first = draws.between(begin, end)
+    second = draws.between(max(begin, first - max_chars), min(end, first + max_chars))
     return text.offset(min(first, second)), text.offset(max(first, second))
 
 
-def _lines(text: Text, sizes: Sizes, draws: Draws) -> Span | None:
+def _lines(text: Text, sizes: Sizes, draws: Draws, within: Span) -> Span | None:
     """One to eight lines with their ends, the first of them not blank."""
-    starts = _line_starts(text.data)
-    bounds = [*starts, len(text.data)]
+    starts = _line_starts(text.data, *within)
+    bounds = [*starts, within[1]]
     first, count = draws.below(len(starts)), draws.between(1, MAX_LINES)
     for step in range(len(starts)):  # the drawn line, or the next one that will do, from the top again at the end
         at = (first + step) % len(starts)
         if not text.data[bounds[at] : bounds[at + 1]].isspace():
             for last in range(min(at + count, len(starts)), at, -1):
-                if _allowed(text, sizes, bounds[at], bounds[last]):
+                if _allowed(text, sizes, within, bounds[at], bounds[last]):
                     return bounds[at], bounds[last]
     return None
 
 
-def _line_starts(data: bytes) -> list[int]:
-    """Where each line starts; a text is not followed by an empty line."""
-    starts, at = [0], data.find(b"\n") + 1
-    while 0 < at < len(data):
+def _line_starts(data: bytes, start: int, end: int) -> list[int]:
+    """Where each line of `data[start:end]` starts; a text is not followed by an empty line."""
+    starts, at = [start], data.find(b"\n", start, end) + 1
+    while 0 < at < end:
         starts.append(at)
-        at = data.find(b"\n", at) + 1
+        at = data.find(b"\n", at, end) + 1
     return starts

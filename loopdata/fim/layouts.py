@@ -44,8 +44,8 @@ class Piece(NamedTuple):
 
     @property
     def special(self) -> bool:
-        """Whether it is a special token."""
-        return self.role in TOKENS
+        """Whether it is a special token: its role is in capitals."""
+        return self.role.isupper()
 
 
 class Layout(Strict):

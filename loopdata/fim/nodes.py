@@ -10,6 +10,7 @@ nodes of a level, such as a blank line, draws a node around it or none.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from tree_sitter import Node, TreeCursor
 
@@ -24,19 +25,24 @@ Span = tuple[int, int]
 Allowed = Callable[[int, int], bool]
 
 
-def node_on(level: str, tree: Tree, draws: Draws, allowed: Allowed) -> Span | None:
-    """The span of a node on a level of `syntax.spans`, one that is `allowed`; None where the text has none."""
+def node_on(level: str, tree: Tree, within: Span, draws: Draws, allowed: Allowed) -> Span | None:
+    """The span of a node on a level of `syntax.spans`, one that is `allowed`; None where there is none.
+
+    Bytes are drawn `within` a span; that a node ends there too is for `allowed` to say.
+    """
     wanted = LEVELS[level]
-    for _ in range(TRIES if tree.source else 0):
-        found = [span for span, at in _over(tree, draws.below(len(tree.source))) if at == wanted and allowed(*span)]
+    for _ in range(TRIES if within[0] < within[1] else 0):
+        offset = draws.between(within[0], within[1] - 1)
+        found = [span for span, at in _over(tree, offset) if at == wanted and allowed(*span)]
         if found:
             return found[draws.below(len(found))]
     if wanted not in _levels(tree.language):
         return None
-    every = [span for span in spans(tree).on(wanted) if allowed(*span)]
+    every = [span for span in spans(tree, within).on(wanted) if allowed(*span)]
     return every[draws.below(len(every))] if every else None
 
 
+@cache
 def _levels(language: str) -> set[int]:
     """Levels that the tables of a language name; a body needs no entry of its own."""
     named = set(roles(language, SPANS))
@@ -72,12 +78,13 @@ def _path(cursor: TreeCursor, offset: int) -> Iterator[Node]:
             return
 
 
-def run_of_siblings(tree: Tree, text: Text, draws: Draws, sizes: Span, allowed: Allowed) -> Span | None:
+def run_of_siblings(tree: Tree, text: Text, within: Span, draws: Draws, sizes: Span, allowed: Allowed) -> Span | None:
     """The span of a run of neighbouring children of one node; None where sixteen draws have given none."""
-    low, high = max(sizes[0], 1), min(sizes[1], text.num_chars)
+    begin, end = map(text.char, within)
+    low, high = max(sizes[0], 1), min(sizes[1], end - begin)
     for _ in range(TRIES if low <= high else 0):
         size = draws.between(low, high)
-        first = draws.below(text.num_chars - size + 1)
+        first = begin + draws.below(end - begin - size + 1)
         found = _snapped(tree, text.offset(first), text.offset(first + size))
         if found is not None and allowed(*found):
             return found

@@ -6,10 +6,12 @@ they are the same in every run. What is binary follows git: a NUL in the first 8
 byte order mark excepted. Limit: one file larger than a batch makes a batch by itself.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from loopdata import schema
 from loopdata.stage import Batch, Fate
@@ -18,6 +20,7 @@ STAGE = "read"  # the stage of a source's own fates
 BATCH_BYTES = 8_000_000
 BATCH_ENTRIES = 1_000
 SNIFFED_BYTES = 8_000
+SOURCE_SCHEMA = schema.source_schema()
 WIDE_MARKS = (
     b"\xff\xfe",
     b"\xfe\xff",
@@ -37,12 +40,12 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One file, link or folder that could not be opened. `content` is None where it was not read.
+    """One file, link, row, or folder that could not be opened. `content` is None where there is none, or was not read.
 
     `path` is text below the repository; `locator` tells entries apart whose paths are equal as text.
     """
 
-    repo: str
+    repo: str | None
     path: str
     locator: str
     num_bytes: int
@@ -51,6 +54,8 @@ class Entry:
     blob_id: str | None = None
     commit: str | None = None
     date: datetime | None = None
+    url: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)  # columns besides those of every source
 
 
 def dropped(rule: str, details: str | None = None) -> Refusal:
@@ -68,14 +73,16 @@ def binary(content: bytes) -> Refusal | None:
     return Refusal("dropped", "binary", at) if at >= 0 and not content.startswith(WIDE_MARKS) else None
 
 
-def batches(source: str, category: str, entries: Iterable[Entry]) -> Iterator[Batch]:
-    """Cut entries into batches, in order."""
-    draft = _Draft(source, category)
+def batches(
+    source: str, category: str, entries: Iterable[Entry], columns: pa.Schema = SOURCE_SCHEMA
+) -> Iterator[Batch]:
+    """Cut entries into batches, in order; the documents have `columns`."""
+    draft = _Draft(source, category, columns)
     for entry in entries:
         size = len(entry.content or b"") if entry.refusal is None else 0
         if draft.places and (len(draft.places) >= BATCH_ENTRIES or draft.num_bytes + size > BATCH_BYTES):
             yield draft.batch()
-            draft = _Draft(source, category)
+            draft = _Draft(source, category, columns)
         draft.add(entry, size)
     if draft.places:
         yield draft.batch()
@@ -84,8 +91,8 @@ def batches(source: str, category: str, entries: Iterable[Entry]) -> Iterator[Ba
 class _Draft:
     """A batch as it grows. It holds the content of documents only: a thousand refused binaries would not fit."""
 
-    def __init__(self, source: str, category: str) -> None:
-        self._source, self._category = source, category
+    def __init__(self, source: str, category: str, columns: pa.Schema) -> None:
+        self._source, self._category, self._columns = source, category, columns
         self._documents: list[dict[str, Any]] = []
         self._fates: list[Fate] = []
         self.places: list[dict[str, Any]] = []
@@ -103,7 +110,7 @@ class _Draft:
 
     def batch(self) -> Batch:
         return Batch(
-            schema.table_of(self._documents, schema.source_schema()),
+            schema.table_of(self._documents, self._columns),
             self._fates,
             schema.table_of(self.places, schema.LOCATION),
         )
@@ -119,7 +126,7 @@ def _place(source: str, entry: Entry) -> dict[str, Any]:
         "repo": entry.repo,
         "commit": entry.commit,
         "path": entry.path,
-        "url": None,
+        "url": entry.url,
         "num_bytes": entry.num_bytes,
     }
 
@@ -132,6 +139,7 @@ def unread_id(source: str, entry: Entry) -> str:
 def _document(place: dict[str, Any], category: str, entry: Entry) -> dict[str, Any]:
     return {
         **place,
+        **entry.extra,
         "category": category,
         "split": "",  # the engine assigns it right after reading
         "use": "train",

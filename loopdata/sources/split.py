@@ -22,12 +22,12 @@ class Splitter:
     def __init__(
         self, valid: float, families: Mapping[str, Sequence[str]] | None = None, forced: Iterable[str] = ()
     ) -> None:
-        """`valid` is the fraction of groups held out, above 0 and below 1; `forced` groups are held out besides.
+        """`valid` is the fraction of groups held out, below 1; `forced` groups are held out besides. 0 holds out none.
 
         ConfigError for another fraction, or a repository that is in two families.
         """
-        if not 0.0 < valid < 1.0:
-            raise ConfigError(f"split.valid is {valid}; it must be above 0 and below 1")
+        if not 0.0 <= valid < 1.0:
+            raise ConfigError(f"split.valid is {valid}; it must be at least 0 and below 1")
         self.valid = valid
         self.forced = frozenset(forced)
         self._family: dict[str, str] = {}
@@ -53,7 +53,7 @@ class Splitter:
         With a single group this would leave nothing to train on: ask `can_split` first.
         """
         known = {self.group(group) for group in groups}
-        if not known or any(self.split_of(group) == "valid" for group in known):
+        if not known or not self.valid or any(self.split_of(group) == "valid" for group in known):
             return self
         lowest = min(known, key=lambda group: (place_of(group), group))
         splitter = Splitter(self.valid, forced=self.forced | {lowest})

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -72,6 +72,12 @@ def fingerprint(entries: list[Found]) -> str:
     """Hash over path, kind, size and token of each entry."""
     fields = (part for e in entries for part in (e.path, e.kind, str(e.num_bytes), e.token))
     return schema.digest(*fields)
+
+
+def token_of(info: Mapping[str, Any]) -> str:
+    """What fsspec says of a file that changes with its content; empty where it says nothing."""
+    keys = ("ETag", "etag", "md5Hash", "checksum", "CRC", "mtime", "LastModified", "last_modified", "created")
+    return next((f"{key}={info[key]}" for key in keys if info.get(key)), "")
 
 
 class LocalTree(Tree):
@@ -198,9 +204,7 @@ class RemoteTree(Tree):
 
     def _remote(self, info: dict[str, Any]) -> Found:
         kind: Kind = {"file": "file", "link": "symlink"}.get(info["type"], "special")  # type: ignore[assignment]
-        keys = ("ETag", "etag", "md5Hash", "checksum", "CRC", "mtime", "LastModified", "last_modified", "created")
-        token = next((f"{key}={info[key]}" for key in keys if info.get(key)), "")
-        return Found(os.fsencode(self._relative(info["name"])), kind, int(info.get("size") or 0), token)
+        return Found(os.fsencode(self._relative(info["name"])), kind, int(info.get("size") or 0), token_of(info))
 
     def read(self, found: Found) -> bytes:
         path = f"{self._root}/{os.fsdecode(found.path)}"

@@ -18,6 +18,7 @@ TABLES: dict[str, dict[str, str]] = {
         "assertion": "assert_statement",
         "placeholder": "pass_statement",
         "call": "call print_statement",
+        "return": "return_statement",
         "block": "block",
         "statement": "*_statement decorated_definition",
         "expression": "*_operator call attribute subscript conditional_expression generator_expression named_expression"

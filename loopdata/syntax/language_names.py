@@ -1,9 +1,9 @@
-"""The language of a file by its name and its `#!` line.
+"""The language of a file by its name, by its `#!` line, and by what it tells an editor.
 
-Enters: a path, and the start of a text. Leaves: a language spelled as linguist spells it, or `Unknown`. The file name
-wins over the extension, and the longest extension over a shorter one; the `#!` line speaks where the name is silent.
-The table is ours. Limit: an extension that several languages share goes to the most common of them: `.h` to C, `.m` to
-Objective-C, `.pl` to Perl, `.v` to Verilog, `.ts` to TypeScript, `.cls` to TeX, `.1` to `.9` to Roff.
+Enters: a path, and the start of a text. Leaves: a language spelled as linguist spells it, or nothing. The file name
+wins over the extension, and the longest extension over a shorter one.
+An extension in `SHARED` leaves several open, the most common first; what decides between them is in `file_language`.
+The tables are ours. Limit: an extension that only one common language has is believed.
 """
 
 import re
@@ -14,10 +14,11 @@ UNKNOWN = "Unknown"
 # language: extensions (after the dot, lower case) | whole file names | interpreters
 _TABLE = """
 Ada: adb ads ada
+Apex: trigger apex
 Assembly: asm s nasm
 Awk: awk gawk mawk | | awk gawk mawk nawk
 Batchfile: bat cmd
-C: c h
+C: c
 C#: cs csx cake
 C++: cc cpp cxx c++ hh hpp hxx h++ ipp tpp inl cppm
 CMake: cmake cmake.in | CMakeLists.txt
@@ -30,7 +31,8 @@ Common Lisp: lisp lsp asd cl | | sbcl clisp ecl
 Crystal: cr | | crystal
 Cuda: cu cuh
 Cython: pyx pxd pxi
-D: d di | | rdmd
+D: di | | rdmd
+DTrace: | | dtrace
 Dart: dart | | dart
 Diff: diff patch
 Dockerfile: dockerfile containerfile | Dockerfile Containerfile
@@ -38,7 +40,8 @@ Elixir: ex exs | mix.lock | elixir
 Elm: elm
 Emacs Lisp: el | .emacs .spacemacs Cask | emacs
 Erlang: erl hrl escript | rebar.config | escript
-F#: fs fsi fsx
+F#: fsi fsx | | fsharpi
+Forth: fth 4th forth frt | | gforth
 Fortran: f for f77
 Fortran Free Form: f90 f95 f03 f08
 Gettext Catalog: po pot
@@ -47,6 +50,7 @@ Go: go | |
 Go Checksums: | go.sum
 Go Module: | go.mod
 Gradle: gradle
+Graphviz (DOT): dot gv
 GraphQL: graphql gql graphqls
 Groovy: groovy gvy | Jenkinsfile | groovy
 HCL: hcl tf tfvars
@@ -59,6 +63,7 @@ JSON: json geojson jsonl webmanifest har topojson | composer.lock Pipfile.lock
 Java: java jav
 JavaScript: js mjs cjs jsx es6 | Jakefile | node nodejs deno bun
 Julia: jl | | julia
+IDL:
 Jupyter Notebook: ipynb
 Kotlin: kt kts ktm
 LLVM: ll
@@ -73,23 +78,28 @@ Meson: | meson.build meson_options.txt
 Nim: nim nimble nims | | nim
 Nix: nix
 OCaml: ml mli mll mly eliom | | ocaml ocamlrun
-Objective-C: m
+Mercury: moo
+Objective-C:
 Objective-C++: mm
 Org: org
 PHP: php php3 php4 php5 phps | .php_cs | php
 PLSQL: pks pkb plsql
 Pascal: pas dpr lpr | | instantfpc
-Perl: pl pm al perl ph | cpanfile Makefile.PL | perl
+Perl: al perl ph psgi | cpanfile Makefile.PL | perl
 Pod: pod
 PowerShell: ps1 psm1 psd1 | | pwsh powershell
+Proguard:
 Prolog: prolog yap | | swipl
 Protocol Buffer: proto
 PureScript: purs
 Python: py pyi pyw py3 wsgi gyp gypi | SConstruct SConscript wscript | python python2 python3 pypy pypy3 uv
-R: r rsx | .Rprofile | Rscript
+R: rsx | .Rprofile | Rscript
 RPM Spec: spec
+QMake: pri prf
 Racket: rkt rktl rktd | | racket
 Raku: raku rakumod p6 pm6 pl6 | | raku perl6 rakudo
+Rebol: reb r2 r3 rebol red
+Rocq Prover:
 Roff: 1 2 3 4 5 6 7 8 9 man roff mdoc 1m 3x
 Ruby: rb rake gemspec ru podspec jbuilder rbi | Gemfile Rakefile Guardfile Podfile Vagrantfile | ruby jruby rake
 Rust: rs rs.in | | rust-script
@@ -112,19 +122,23 @@ TOML: toml | Pipfile Cargo.lock poetry.lock uv.lock Gopkg.lock pdm.lock
 TSV: tsv
 TSX: tsx
 Tcl: tcl adp tm | | tclsh wish
-TeX: tex sty cls ltx dtx ins bbx cbx lbx
+TeX: tex sty ltx dtx ins bbx cbx lbx
 Text: txt | README LICENSE COPYING INSTALL NEWS CHANGES AUTHORS CONTRIBUTORS
 Thrift: thrift
-TypeScript: ts mts cts | | ts-node tsx deno
+TypeScript: d.ts mts cts | | ts-node tsx deno
 Typst: typ
 VHDL: vhd vhdl vhf vho vhs
 Vala: vala vapi
-Verilog: v veo
+V: vv
+VBA: vba
+Verilog: veo
 Vim script: vim vimrc | .vimrc _vimrc .gvimrc vimrc
 Visual Basic .NET: vb vbhtml
 Vue: vue
 WGSL: wgsl
+Wolfram Language: wl wls nb mathematica | | wolframscript
 WebAssembly: wat wast
+Web Ontology Language: owl
 XML: xml xsd rss wsdl csproj vcxproj fsproj props targets nuspec xaml resx dita rdf iml
 YAML: yml yaml | .clang-format .clang-tidy CITATION.cff yarn.lock glide.lock
 Yacc: y yacc yy
@@ -132,6 +146,29 @@ Zig: zig
 jq: jq
 reStructuredText: rst rest
 """
+
+# Extensions that several languages share, the most common first.
+SHARED = {
+    extension: tuple(names.strip().split(", "))
+    for extension, _, names in (
+        line.partition(":")
+        for line in """
+cls: TeX, Apex, VBA
+d: D, Makefile, DTrace
+fs: F#, Forth, GLSL
+h: C, C++, Objective-C
+inc: PHP, C++, C, Pascal, Assembly, HTML, Makefile, SQL, Shell, JavaScript, TeX
+m: Objective-C, MATLAB, Mercury, Wolfram Language
+pl: Perl, Prolog, Raku
+pm: Perl, Raku
+pro: QMake, Prolog, IDL, Proguard
+r: R, Rebol
+t: Perl, Raku
+ts: TypeScript, XML
+v: Verilog, Rocq Prover, V
+""".strip().splitlines()
+    )
+}
 
 
 def _parsed() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
@@ -149,6 +186,17 @@ _EXTENSIONS, _FILE_NAMES, _INTERPRETERS = _parsed()
 _LANGUAGES = frozenset(line.partition(":")[0] for line in _TABLE.strip().splitlines())
 # `#!/usr/bin/env -S NAME=x -i python3 -u`: assignments and options of env come before the interpreter.
 _SHEBANG = re.compile(r"#![ \t]*(\S+)([^\n]*)")
+# What editors are told: `-*- mode: c++ -*-`, `vim: set ft=perl :`.
+_EMACS = re.compile(r"-\*-[ \t]*(?:[^\n]*?\bmode:[ \t]*)?([\w+#-]+)[ \t]*(?:;[^\n]*)?-\*-", re.IGNORECASE)
+_VIM = re.compile(r"\b(?:vim?|ex):[^\n]*?\b(?:ft|filetype|syntax)=([\w+#]+)")
+_MODELINES = 5  # at either end of a text
+_LINE_CHARACTERS = 512
+_MODES = {
+    "cperl": "Perl", "emacs-lisp": "Emacs Lisp", "f90": "Fortran Free Form", "fortran": "Fortran", "gas": "Assembly",
+    "lisp": "Common Lisp", "makefile-gmake": "Makefile", "objc": "Objective-C", "octave": "MATLAB", "perl6": "Raku",
+    "shell-script": "Shell", "coq": "Rocq Prover", "vb": "VBA",
+}  # fmt: skip
+_MODE_NAMES = _EXTENSIONS | _INTERPRETERS | {name.lower(): name for name in _LANGUAGES} | _MODES
 
 
 def languages() -> frozenset[str]:
@@ -157,19 +205,26 @@ def languages() -> frozenset[str]:
 
 
 @lru_cache(maxsize=65_536)
-def of_path(path: str) -> str | None:
-    """Language by file name and extension, None where they say nothing."""
+def languages_of(path: str) -> tuple[str, ...]:
+    """The languages that a file name leaves possible, the most common first; none where it says nothing."""
     name = path.rpartition("/")[2]
     if name in _FILE_NAMES:
-        return _FILE_NAMES[name]
+        return (_FILE_NAMES[name],)
     # `.gitignore` has no extension, and `a.rs.in` has two: the longest one that is known decides.
     _, dot, extension = name.lower().lstrip(".").partition(".")
     while dot:
+        if extension in SHARED:
+            return SHARED[extension]
         if extension in _EXTENSIONS:
-            return _EXTENSIONS[extension]
+            return (_EXTENSIONS[extension],)
         _, dot, extension = extension.partition(".")
     stem = name.partition(".")[0]
-    return _FILE_NAMES[stem] if stem in ("Dockerfile", "Makefile", "README", "LICENSE") else None
+    return (_FILE_NAMES[stem],) if stem in ("Dockerfile", "Makefile", "README", "LICENSE") else ()
+
+
+def of_path(path: str) -> str | None:
+    """Language by file name and extension, None where they say nothing; of a shared extension the most common."""
+    return next(iter(languages_of(path)), None)
 
 
 def of_shebang(text: str) -> str | None:
@@ -186,6 +241,12 @@ def of_shebang(text: str) -> str | None:
     return _INTERPRETERS.get(interpreter) or _INTERPRETERS.get(interpreter.rstrip("0123456789."))
 
 
-def of_file(path: str | None, text: str) -> str:
-    """Language by name, else by the `#!` line, else `Unknown`. `text` may be the start of the text only."""
-    return (of_path(path) if path else None) or of_shebang(text) or UNKNOWN
+def of_modeline(text: str) -> str | None:
+    """Language by what the first or last lines tell an editor, None where they tell nothing that is known."""
+    first, last = text.split("\n", _MODELINES)[:_MODELINES], text.rstrip().rsplit("\n", _MODELINES)[-_MODELINES:]
+    for line in first + last:
+        match = _EMACS.search(line[:_LINE_CHARACTERS]) or _VIM.search(line[:_LINE_CHARACTERS])
+        found = _MODE_NAMES.get(match.group(1).lower()) if match else None
+        if found is not None:
+            return found
+    return None

@@ -29,7 +29,7 @@ TABLES: dict[str, Mapping[str, str]] = {
 # The field that holds a function's body, where it is not `body`. Haskell's grammar gives the type `a -> b` the node
 # type of a function as well: there, only what has the field is one.
 BODY_FIELD = {"Haskell": "match"}
-FEATURES = ("comment", "function", "class", "import", "string", "assertion", "placeholder", "call")
+FEATURES = ("comment", "function", "class", "import", "string", "assertion", "placeholder", "call", "return")
 SPANS = ("function", "body", "class", "block", "statement", "expression")
 UNITS = ("comment", "function", "body", "class", "block", "statement")  # read well even inside an ERROR
 LEXEMES = ("comment", "string", "interpolation", "literal", "identifier", "string_part")

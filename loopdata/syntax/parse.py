@@ -22,7 +22,7 @@ import pyarrow
 import tree_sitter
 
 from loopdata.syntax.grammars import grammar
-from loopdata.syntax.survey import Survey, survey
+from loopdata.syntax.survey import Features, Survey, features, survey
 
 PIECE_BYTES = 4 << 10  # small, since only at their ends a grammar's own scanner can be counted and stopped
 REMEMBERED_TREES = 1_024
@@ -73,9 +73,14 @@ class Tree:
     work: int = field(default=0)
 
     @cached_property
+    def features(self) -> Features:
+        """Depth and the nodes of each role, by one walk over all nodes, made when first asked for."""
+        return features(self.root, self.language)
+
+    @cached_property
     def survey(self) -> Survey:
-        """Depth and counts, by one walk over all nodes, made when first asked for."""
-        return survey(self.root, self.source, self.language)
+        """Depth and counts."""
+        return survey(self.features, self.root, self.source)
 
 
 class _Budget:
@@ -161,10 +166,20 @@ def _refused_unread(source: bytes, limits: Limits) -> Refusal | None:
 
 
 def _within_depth(tree: Tree, limits: Limits) -> Tree | Refusal:
-    """Refuse a tree that is too deep. One with few nodes cannot be, and is not walked for it."""
-    if tree.root.descendant_count > limits.max_depth and tree.survey.depth > limits.max_depth:
-        return Refusal("depth", tree.survey.depth, limits.max_depth)
-    return tree
+    """Refuse a tree that is too deep."""
+    return Refusal("depth", tree.survey.depth, limits.max_depth) if _is_deeper(tree.root, limits.max_depth) else tree
+
+
+def _is_deeper(root: tree_sitter.Node, max_depth: int) -> bool:
+    """Whether a leaf lies below a depth. A node with few below it cannot lead there, and is not entered."""
+    pending = [(root, 1)]
+    while pending:
+        node, depth = pending.pop()
+        if depth > max_depth:
+            return True
+        if depth + node.descendant_count - 1 > max_depth:
+            pending += [(child, depth + 1) for child in node.children]
+    return False
 
 
 class _Remembered:

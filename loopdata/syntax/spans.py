@@ -32,14 +32,14 @@ class Spans(NamedTuple):
         return list(zip(self.starts[chosen].tolist(), self.ends[chosen].tolist(), strict=True))
 
 
-def spans(tree: Tree) -> Spans:
-    """Every span of a tree that is longer than nothing."""
-    found = np.array(_walk(tree), np.int32).reshape(-1, 3)
+def spans(tree: Tree, within: tuple[int, int] | None = None) -> Spans:
+    """Every span of a tree that is longer than nothing; of those that share a byte with `within`, where it is given."""
+    found = np.array(_walk(tree, *(within or (0, len(tree.source)))), np.int32).reshape(-1, 3)
     found = found[found[:, 1] > found[:, 0]]
     return Spans(found[:, 0], found[:, 1], found[:, 2].astype(np.uint8))
 
 
-def _walk(tree: Tree) -> list[tuple[int, int, int]]:
+def _walk(tree: Tree, start: int, end: int) -> list[tuple[int, int, int]]:
     level_of = roles(tree.language, SPANS)
     cursor = tree.root.walk()
     down, along, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
@@ -57,9 +57,10 @@ def _walk(tree: Tree) -> list[tuple[int, int, int]]:
                 bodies.add(body.id)
             elif tree.language in BODY_FIELD:
                 level = NONE
-        if level and not node.has_error:
-            found.append((node.start_byte, node.end_byte, level))
-        if not node.is_error and down():
+        first, last = node.start_byte, node.end_byte
+        if level and not node.has_error and last > start and first < end:
+            found.append((first, last, level))
+        if last > start and first < end and not node.is_error and down():
             continue
         while not along():
             if not up():

@@ -13,8 +13,8 @@ from tree_sitter import Node
 
 from loopdata.syntax.node_kinds import BODY_FIELD, FEATURES, body_of, roles
 
-COMMENT, FUNCTION, CLASS, IMPORT, STRING, ASSERTION, PLACEHOLDER, CALL = range(1, len(FEATURES) + 1)
-_PRINTS = re.compile(rb"print\b")
+COMMENT, FUNCTION, CLASS, IMPORT, STRING, ASSERTION, PLACEHOLDER, CALL, RETURN = range(1, len(FEATURES) + 1)
+PRINTS = re.compile(rb"print\b")
 
 
 class Survey(NamedTuple):
@@ -37,30 +37,43 @@ class Survey(NamedTuple):
     prints: int
 
 
-def survey(root: Node, source: bytes, language: str) -> Survey:
-    """Walk a tree once. `source` is the text that it was made from."""
+class Features(NamedTuple):
+    """What one walk over all nodes finds: depth, and the nodes of each role in the order of the text."""
+
+    depth: int
+    nodes: tuple[list[Node], ...]  # by role: COMMENT, FUNCTION, …
+
+
+def features(root: Node, language: str) -> Features:
+    """Walk a tree once."""
     depth, found = walk(root, roles(language, FEATURES))
-    by_role: list[list[Node]] = [[] for _ in range(len(FEATURES) + 1)]
+    nodes: tuple[list[Node], ...] = tuple([] for _ in range(len(FEATURES) + 1))
     for role, node in found:
-        by_role[role].append(node)
+        nodes[role].append(node)
     if language in BODY_FIELD:
-        by_role[FUNCTION] = [node for node in by_role[FUNCTION] if body_of(node, language) is not None]
+        nodes[FUNCTION][:] = [node for node in nodes[FUNCTION] if body_of(node, language) is not None]
+    return Features(depth, nodes)
+
+
+def survey(found: Features, root: Node, source: bytes) -> Survey:
+    """Count what was found. `source` is the text that the tree was made from."""
+    nodes = found.nodes
     return Survey(
-        depth,
+        found.depth,
         root.descendant_count,
-        len(by_role[FUNCTION]),
-        nesting(by_role[FUNCTION]),
-        len(by_role[CLASS]),
-        nesting(by_role[CLASS]),
-        len(by_role[COMMENT]),
-        covered(by_role[COMMENT]),
-        len(by_role[IMPORT]),
-        len(by_role[STRING]),
-        covered(by_role[STRING]),
-        len(by_role[ASSERTION]),
-        len(by_role[PLACEHOLDER]),
-        len(by_role[CALL]),
-        sum(bool(_PRINTS.match(source, node.start_byte)) for node in by_role[CALL]),
+        len(nodes[FUNCTION]),
+        nesting(nodes[FUNCTION]),
+        len(nodes[CLASS]),
+        nesting(nodes[CLASS]),
+        len(nodes[COMMENT]),
+        covered(nodes[COMMENT]),
+        len(nodes[IMPORT]),
+        len(nodes[STRING]),
+        covered(nodes[STRING]),
+        len(nodes[ASSERTION]),
+        len(nodes[PLACEHOLDER]),
+        len(nodes[CALL]),
+        sum(bool(PRINTS.match(source, node.start_byte)) for node in nodes[CALL]),
     )
 
 

@@ -11,7 +11,7 @@ from loopdata.cleaning.clean import Clean, CleanConfig
 from loopdata.config import parse
 from loopdata.stage import ENDS, Fate, Outcome
 
-OFF = {name: None for name in CleanConfig.model_fields if name != "exempt_languages"}
+OFF = dict.fromkeys(CleanConfig.model_fields)
 
 
 def documents(*contents: bytes, path: str = "a.py", category: str = "code") -> pa.Table:
@@ -166,42 +166,20 @@ def test_a_pointer_of_git_lfs_is_no_file(content: bytes, kept: bool) -> None:
     assert end(clean(content, **only("drop_lfs_pointers", True))) == (None if kept else ("lfs_pointer", None, None))
 
 
-@pytest.mark.parametrize(("character", "length", "kept"), [("a", 1_000, True), ("a", 1_001, False), ("é", 1_000, True)])
-def test_the_longest_line_counts_characters(character: str, length: int, kept: bool) -> None:
-    outcome = clean(f"a\n{character * length}\nb".encode(), **only("max_longest_line", 1_000))
-    assert end(outcome) == (None if kept else ("longest_line", 1_001, 1_000))
-
-
-@pytest.mark.parametrize("path", ["a.html", "a.json", "a.md", "a.1", "a.smt2", "a.tex", "a.txt", "a.xml"])
-def test_some_languages_may_have_longer_lines(path: str) -> None:
-    assert end(clean(b"a" * 100_000, path=path)) is None
-    assert end(clean(b"a" * 100_001, path=path)) == ("longest_line", 100_001, 100_000)
-
-
-@pytest.mark.parametrize(("content", "value"), [(b"a" * 99 + b"\n" + b"b" * 101, None), (b"a" * 100 + b"\n" + b"b" * 101, 100.5), (b"a" * 100 + b"\n", None)])  # fmt: skip # noqa: E501
-def test_the_mean_line_leaves_newlines_out(content: bytes, value: float | None) -> None:
-    assert end(clean(content, **only("max_mean_line", 100))) == (value and ("mean_line", value, 100))
-
-
 @pytest.mark.parametrize(("content", "value"), [(b"a\n" * 3, None), (b"a\n" * 2 + b"b", None), (b"a\n" * 3 + b"b", 4)])
 def test_the_number_of_lines(content: bytes, value: int | None) -> None:
     assert end(clean(content, **only("max_lines", 3))) == (value and ("num_lines", value, 3))
 
 
-@pytest.mark.parametrize(("content", "value"), [("ab123456", None), ("a1234567", 0.125), ("éя123456", None), ("中1", None), ("", None)])  # fmt: skip # noqa: E501
-def test_a_quarter_of_the_characters_are_letters(content: str, value: float | None) -> None:
-    assert end(clean(content.encode(), **only("min_alphabetic", 0.25))) == (value and ("alphabetic", value, 0.25))
-
-
-def test_rules_of_code_do_not_touch_other_categories() -> None:
-    assert end(clean(b"1" * 5_000, category="text")) is None
+def test_the_number_of_lines_is_a_rule_of_code() -> None:
+    assert end(clean(b"a\n" * 4, category="text", max_lines=3)) is None
 
 
 def test_documents_keep_their_order_and_each_dropped_one_has_one_end() -> None:
-    outcome = clean(b"aa = 1\n", b"", b"bb = 2", b"x" * 2_000, b"1" * 50, b"c", b"\xff\xff")
+    outcome = clean(b"aa = 1\n", b"", b"bb = 2", b"c", b"\xff\xff")
     assert outcome.kept["text"].to_pylist() == ["aa = 1\n", "bb = 2", "c"]
     ends = sorted((f.subject, f.rule) for f in outcome.fates if f.fate in ENDS)
-    assert ends == [("1", "empty"), ("3", "longest_line"), ("4", "alphabetic"), ("6", "undecodable")]
+    assert ends == [("1", "empty"), ("4", "undecodable")]
 
 
 def test_an_empty_table_stays_empty() -> None:
@@ -223,15 +201,13 @@ def test_spans_of_a_structured_document_still_fit() -> None:
 @pytest.mark.parametrize(
     ("content", "rule"),
     [
-        (b"a" * 20_000_000, "longest_line"),
         (b"\r" * 20_000_000, "empty"),
         (b"a\n" * 10_000_000, "num_lines"),
-        (b"[" * 100_000 + b"]" * 100_000, "longest_line"),
         ("\x85a".encode() * 5_000_000, "control_characters"),
         (np.random.default_rng(7).bytes(20_000_000), "undecodable"),
     ],
     # pytest would write the contents into the names.
-    ids=["one line", "carriage returns", "lines", "brackets", "C1 controls", "random bytes"],
+    ids=["carriage returns", "lines", "C1 controls", "random bytes"],
 )
 def test_hostile_files_have_an_end(content: bytes, rule: str) -> None:
     found = end(clean(content))

@@ -7,10 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopdata.engine.exchange import partition_of, sort_rows
-from loopdata.schema import DOCUMENT, cast, document_schema, table_of
+from loopdata.engine.tasks import unit_value
+from loopdata.schema import DOCUMENT, cast, digest, document_schema, table_of
 from loopdata.stage import CorpusStage, Fate, Round
 
-COLUMNS = ("doc_id", "text_id", "category", "split", "use", "text", "repo", "path", "num_bytes")
+COLUMNS = (
+    "doc_id", "text_id", "category", "split", "use", "text", "source", "repo", "path", "language", "num_bytes",
+)  # fmt: skip
 SCHEMA = document_schema({name: DOCUMENT[name] for name in COLUMNS})
 
 
@@ -25,30 +28,35 @@ def drive(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Fate]]:
     """Kept documents and fates by doc_id."""
     tables = {name: table_of(rows, SCHEMA) for name, rows in units.items()}
-    given: list[pa.Table] = []
+    for step in stage.before():
+        tables = {name: step.apply(table).kept for name, table in tables.items()}
+    given: dict[str, list[pa.Table]] = {}  # by the name of the round
     for turn in stage.rounds:
-        rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
         if turn.over == "rows":
-            rows = [stage.map(turn, table, None) for table in given]
-        given = _reduced(
+            before = stage.rounds[stage.rounds.index(turn) - 1]
+            rows = [stage.map(turn, table, {}) for table in given[before.name]]
+        else:
+            rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
+        given[turn.name] = _reduced(
             stage, turn, pa.concat_tables([turn.emits.empty_table(), *(cast(part, turn.emits) for part in rows)])
         )
     kept: dict[str, dict[str, Any]] = {}
     fates: dict[str, Fate] = {}
+    last = stage.rounds[-1]
     for name, table in tables.items():
-        outcome = stage.apply(table, _of_unit(given, name, stage.rounds[-1]))
+        outcome = stage.apply(table, _of_unit(given[last.name], name, last))
         kept |= {row["doc_id"]: row for row in outcome.kept.to_pylist()}
         fates |= {fate.subject: fate for fate in outcome.fates}
     return kept, fates
 
 
-def _mapped(stage: CorpusStage, turn: Round, table: pa.Table, given: list[pa.Table], unit: str) -> pa.Table:
-    if turn.over == "rows":
-        return turn.emits.empty_table()
-    before = stage.rounds[stage.rounds.index(turn) - 1]
-    rows = stage.map(turn, table, _of_unit(given, unit, before) if turn is not stage.rounds[0] else None)
+def _mapped(
+    stage: CorpusStage, turn: Round, table: pa.Table, given: Mapping[str, list[pa.Table]], unit: str
+) -> pa.Table:
+    back = [earlier for earlier in stage.rounds if earlier.name in given and "unit" in earlier.gives.names]
+    rows = stage.map(turn, table, {earlier.name: _of_unit(given[earlier.name], unit, earlier) for earlier in back})
     place = rows.column_names.index("unit")
-    return rows.set_column(place, "unit", pa.array([unit] * rows.num_rows, pa.string()))
+    return rows.set_column(place, "unit", pa.repeat(_value(turn.emits, unit), rows.num_rows))
 
 
 def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
@@ -59,4 +67,8 @@ def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
 
 def _of_unit(given: list[pa.Table], unit: str, turn: Round) -> pa.Table:
     found = pa.concat_tables([turn.gives.empty_table(), *given])
-    return found.filter(pc.equal(found["unit"], unit))
+    return found.filter(pc.equal(found["unit"], _value(turn.gives, unit)))
+
+
+def _value(schema: pa.Schema, unit: str) -> pa.Scalar:
+    return unit_value(schema.field("unit").type, digest(unit))

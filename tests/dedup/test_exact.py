@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loopdata.config import parse
 from loopdata.dedup import rank
 from loopdata.dedup.exact import EMITS, EXACT, VERDICTS, ExactConfig, ExactDedup
+from loopdata.engine.chain import plan_columns
 from loopdata.errors import ConfigError
 from loopdata.schema import digest
 from loopdata.stage import Fate
@@ -39,7 +40,7 @@ def run(units: Sequence[Sequence[Row]], shuffle: int = 0, **config: object) -> t
     stage = ExactDedup(parse(ExactConfig, config, "exact_dedup"))
     mapped = []
     for number, rows in enumerate(units):
-        emitted = stage.map(EXACT, table(rows), None)
+        emitted = stage.map(EXACT, table(rows), {})
         assert emitted.schema == EMITS
         at = EMITS.get_field_index("unit")
         mapped.append(emitted.set_column(at, EMITS.field("unit"), pa.array([str(number)] * len(rows), pa.string())))
@@ -114,7 +115,7 @@ def test_texts_that_share_a_key_are_still_told_apart() -> None:
 
 def test_a_document_without_text_is_left_alone() -> None:
     stage = ExactDedup()
-    assert stage.map(EXACT, table([row("1", "x", text_id=None), row("2", "x")]), None)["doc_id"].to_pylist() == ["2"]
+    assert stage.map(EXACT, table([row("1", "x", text_id=None), row("2", "x")]), {})["doc_id"].to_pylist() == ["2"]
 
 
 def test_a_document_that_is_context_already_does_not_push_out_one_that_trains() -> None:
@@ -161,6 +162,15 @@ def test_a_column_that_is_not_there_is_named() -> None:
 def test_the_columns_of_the_priority_are_needed() -> None:
     stage = ExactDedup(ExactConfig(priority=["-date", "path_depth"]))
     assert stage.needs["date"] == pa.timestamp("us", tz="UTC") and "path_depth" not in stage.needs
+
+
+def test_a_column_of_another_stage_is_needed_of_whatever_type() -> None:
+    stage = ExactDedup(ExactConfig(priority=["-stars"]))
+    columns = {name: kind or pa.float64() for name, kind in stage.needs.items()}
+    assert plan_columns(columns, [stage]) == columns
+    del columns["stars"]
+    with pytest.raises(ConfigError, match="needs the column 'stars', which nothing before it provides"):
+        plan_columns(columns, [stage])
 
 
 VALUES = {
@@ -215,6 +225,6 @@ def test_two_hundred_thousand_equal_files_are_one_group() -> None:
         }
     )
     stage = ExactDedup()
-    verdicts = stage.reduce(EXACT, stage.map(EXACT, files, None))
+    verdicts = stage.reduce(EXACT, stage.map(EXACT, files, {}))
     outcome = stage.apply(files, verdicts)
     assert outcome.kept["doc_id"].to_pylist() == ["000000"] and len(outcome.fates) == count - 1

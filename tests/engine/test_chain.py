@@ -246,11 +246,11 @@ def test_a_batch_that_an_earlier_stage_emptied_is_no_repository(folder: Folder) 
 
 
 def test_a_document_without_a_repository_stands_alone() -> None:
-    table = pa.table({"repo": ["a", "a", None, None, "b", "a"]})
-    assert [part["repo"].to_pylist() for part in chain.by_repository(table)] == [
-        ["a", "a"],
-        [None],
-        [None],
-        ["b"],
-        ["a"],
+    table = pa.table({"repo": ["a", "a", None, None, "b", "a"], "num_bytes": [1, 2, 4, None, 16, 32]})
+    assert list(chain.repositories(table)) == [
+        (0, 2, "a", 3),
+        (2, 3, None, 4),
+        (3, 4, None, 0),
+        (4, 5, "b", 16),
+        (5, 6, "a", 32),
     ]

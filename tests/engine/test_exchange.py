@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from loopdata.engine import exchange
 from loopdata.engine.attempt import Attempt, perform
 from loopdata.engine.exchange import partition_of, read_part, read_sorted, write_partitions
 from loopdata.engine.ledger import Ledger, manifests
+from loopdata.engine.tables import payload_bytes
 from loopdata.engine.unit import Manifest, Unit
 from loopdata.errors import RunError
 from loopdata.stage import Round
@@ -68,6 +70,17 @@ def test_the_partition_of_a_key_is_its_top_bits() -> None:
 def test_rows_meet_by_key_sorted_by_every_column(folder: Folder) -> None:
     found = emitted(folder, [[(TOP, "b"), (1, "z"), (0, "q")], [(1, "a"), (TOP, "a")]], 2)
     assert received(folder, found, 2) == [[[(0, "q"), (1, "a"), (1, "z")]], [[(TOP, "a"), (TOP, "b")]]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    keys=st.lists(st.integers(0, 30), max_size=40),
+    names=st.lists(st.none() | st.text(max_size=2), min_size=40, max_size=40),
+)
+def test_rows_are_sorted_whether_few_or_many_keys_are_shared(keys: list[int], names: list[str | None]) -> None:
+    table = pa.table({"name": pa.array(names[: len(keys)], pa.string()), "key": pa.array(keys, pa.uint64())})
+    by = [("key", "ascending"), ("name", "ascending")]
+    assert exchange.sort_rows(table).equals(table.sort_by(by).combine_chunks())
 
 
 def test_one_partition_gets_everything_and_no_rows_are_no_tables(folder: Folder) -> None:
@@ -141,7 +154,7 @@ def test_the_digest_of_rows_does_not_depend_on_what_they_were_cut_from(
     among = pa.Table.from_pylist([*before, *rows, *after], schema=KINDS).slice(len(before), len(rows))
     chunked = pa.concat_tables([among.slice(0, cut), alone.slice(cut)])
     assert exchange.table_digest(among) == exchange.table_digest(alone) == exchange.table_digest(chunked)
-    assert exchange.payload_bytes(among) == exchange.payload_bytes(alone) == exchange.payload_bytes(chunked)
+    assert payload_bytes(among) == payload_bytes(alone) == payload_bytes(chunked)
 
 
 def test_the_digest_of_rows_changes_with_any_value() -> None:
@@ -228,7 +241,7 @@ def test_a_new_source_leaves_the_units_of_the_others_alone(folder: Folder) -> No
 
 
 class Forgetful(toys.Unique):
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         return super().map(step, table, given).drop_columns(["word"])
 
 

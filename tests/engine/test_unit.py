@@ -10,7 +10,7 @@ import pytest
 from loopdata.engine import unit as module
 from loopdata.engine.attempt import Attempt, perform
 from loopdata.engine.ledger import manifest_of
-from loopdata.engine.unit import UNKNOWN, Count, Manifest, Output, Unit
+from loopdata.engine.unit import UNKNOWN, Count, Manifest, Output, Unit, unit_number
 from loopdata.stage import Resource
 from loopdata.storage import Folder
 from tests.engine import toys
@@ -99,6 +99,7 @@ def test_unknown_inputs_make_an_unknown_key() -> None:
 
 def test_ids_are_fit_for_file_names_and_differ_where_names_do() -> None:
     ids = [replace(UNIT, name=name).id for name in ("a/b c", "a-b-c", "ä", "../..", "x" * 300)]
+    assert [unit_number(name) for name in ids] == [int(name.rpartition("-")[2], 16) for name in ids]
     assert [name.rpartition("-")[0] for name in ids] == ["a-b-c", "a-b-c", "unit", "unit", "x" * 40]
     assert len(set(ids)) == 5
     assert all(len(name.rpartition("-")[2]) == 16 for name in ids)

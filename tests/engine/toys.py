@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,7 @@ class Unique(CorpusStage):
         ),
     )
 
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         words = [content.decode() for content in table["content"].to_pylist()]
         for word in words:
             if word.startswith("MAP"):
@@ -197,7 +197,7 @@ def compose(
     columns = plan_columns(columns_of(source_schema()), first)
     outputs = [entry.output("documents") for entry in found]
     maps = [
-        Unit("map", entry.name, Map(step, turn, output, (), entry.unit), (output.sha256,), entry.num_bytes)
+        Unit("map", entry.name, Map(step, turn, output, (), {}, entry.unit), (output.sha256,), entry.num_bytes)
         for entry, output in zip(found, outputs, strict=True)
     ]
     mapped = phases.phase("map", maps)

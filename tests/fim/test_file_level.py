@@ -79,7 +79,7 @@ def test_identity_holds_all_that_samples_depend_on():
     assert FileBuilder(label="plain", seed=3).identity() == {
         "builder": "file",
         "label": "plain",
-        "version": 2,
+        "version": 3,
         "seed": 3,
         "config": {"fim": None},
     }
@@ -150,7 +150,8 @@ def test_rate_and_share_of_spm_are_what_is_asked():
 
 def test_why_a_document_stayed_plain_is_recorded():
     table = documents({"doc_id": "a", "text": ""}, {"doc_id": "b", "text": "x" * 3_000})
-    rows = builder(rate=1.0, kinds={"line": 1, "block": 1}, max_chars=4_000).render(table).to_pylist()
+    config = {"kinds": {"line": 1, "block": 1}, "max_chars": 4_000, "long": "window"}
+    rows = builder(rate=1.0, **config).render(table).to_pylist()
     assert [(row["fim"]["kind"], row["fim"]["left"], row["whole"]) for row in rows] == [
         (None, "no_hole", False),
         (None, "too_long", False),
@@ -159,19 +160,47 @@ def test_why_a_document_stayed_plain_is_recorded():
     assert [segment["text"] for segment in rows[1]["segments"]] == ["x" * 3_000, "<|endoftext|>"]
 
 
-@pytest.mark.parametrize("rule", ["window", "cut_suffix"])
-def test_a_long_document_has_at_most_so_many_bytes(rule: str):
+TEXTS_OF = {"psm": (1, 5, 3), "spm": (4, 5, 2)}  # where prefix, middle and suffix stand among the segments
+
+
+def text_of(row: dict[str, object]) -> str:
+    places = TEXTS_OF[row["fim"]["mode"]] if row["whole"] else (0,)
+    return "".join(row["segments"][place]["text"] for place in places)
+
+
+@pytest.mark.parametrize("rule", ["contexts", "window", "cut_suffix"])
+@pytest.mark.parametrize("sides", [{}, {"max_prefix_bytes": 30, "max_suffix_bytes": 0}])
+def test_a_long_document_gives_every_byte_once_in_samples_of_at_most_so_many(rule: str, sides: dict[str, int]):
     text = "".join(f"line {n} é\n" for n in range(200))
-    table = documents(*({"doc_id": str(n), "text": text} for n in range(100)))
-    rows = builder(rate=1.0, kinds={"line": 1}, max_bytes=100, max_chars=90, long=rule).render(table).to_pylist()
+    table = documents(*({"doc_id": str(n), "text": text} for n in range(50)))
+    config = {"kinds": {"line": 1}, "max_bytes": 100, "max_chars": 90, "layout": "codellama", "rate": 0.8}
+    rows = builder(**config, long=rule, **sides).render(table).to_pylist()
+    for doc_id in table["doc_id"].to_pylist():
+        mine = [row for row in rows if row["parents"] == [doc_id]]
+        assert "".join(map(text_of, mine)) == text
+        assert sum(row["num_bytes"] for row in mine) == len(text.encode())
+        ends = [row["segments"][-1]["text"] == "<|endoftext|>" for row in mine if not row["whole"]]
+        assert ends[:-1] == [False] * (len(ends) - 1)  # only the last can end with the document
+    assert len({row["sample_id"] for row in rows}) == len(rows)
     holed = [row for row in rows if row["whole"]]
-    assert len(holed) == 100 if rule == "window" else 0 < len(holed) < 20
-    for row in holed:
-        fim = row["fim"]
-        pieces = {"psm": (1, 5, 3)}[fim["mode"]]
-        joined = "".join(row["segments"][place]["text"] for place in pieces).encode()
-        assert joined == text.encode()[fim["start"] : fim["end"]]
-        assert row["num_bytes"] == len(joined) <= 100
+    assert {"contexts": len(holed) > 900, "window": len(holed) > 30, "cut_suffix": 0 < len(holed) < 30}[rule]
+    assert max(row["num_bytes"] for row in holed) <= 100
+    assert {row["fim"]["left"] for row in rows if row["fim"]} >= {None, "rest"}
+
+
+def test_of_a_long_document_the_rate_is_the_share_of_its_contexts():
+    text = "".join(f"{n:07d}\n" for n in range(4_000))
+    rows = builder(kinds={"line": 1}, rate=0.25, max_bytes=32).render(documents({"doc_id": "d", "text": text}))
+    holed = rows.filter(rows["whole"])
+    assert abs(sum(holed["num_bytes"].to_pylist()) / len(text) - 0.25) < 0.05
+
+
+def test_held_out_documents_stay_plain_unless_asked_for_and_are_the_same_for_any_seed():
+    table = documents(*({"doc_id": str(n), "text": "a = 1\nb = 2\n", "split": "valid"} for n in range(20)))
+    assert builder(**LINES).render(table).equals(FileBuilder().render(table))
+    found = [builder(label, seed, held_out=True, **LINES).render(table) for label, seed in (("a", 1), ("b", 2))]
+    assert found[0]["whole"].to_pylist() == [True] * 20
+    assert found[0]["segments"] == found[1]["segments"]
 
 
 def test_samples_depend_on_the_document_alone():

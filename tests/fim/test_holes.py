@@ -136,7 +136,9 @@ def test_nothing_under_an_error_is_chosen_nor_what_holds_one() -> None:
     tree = parse(source, "Python")
     assert tree.root.has_error
     every = set(spans(tree).on(LEVELS["expression"]))
-    found = {node_on("expression", tree, Draws(0, "s", str(n)), lambda start, end: True) for n in range(200)} - {None}
+    found = {
+        node_on("expression", tree, (0, len(source)), Draws(0, "s", str(n)), lambda *span: True) for n in range(200)
+    } - {None}
     assert found <= every
     assert (4, 8) in found
     for hole in holes(source, "ast_span", 100):

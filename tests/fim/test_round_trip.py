@@ -38,24 +38,28 @@ def rendered(texts: list[str], layout: str, language: str | None = "Python", **f
     texts=st.lists(TEXTS, min_size=1, max_size=4),
     layout=st.sampled_from(sorted(OWN)),
     language=st.sampled_from(["Python", "Java", "C", "JSON", "Haskell", None]),
-    rule=st.sampled_from(["window", "cut_suffix"]),
+    rule=st.sampled_from(["contexts", "window", "cut_suffix"]),
 )
 def test_prefix_middle_and_suffix_are_the_text_that_the_sample_holds(
     texts: list[str], layout: str, language: str | None, rule: str
 ) -> None:
     builder, samples, tokens = rendered(texts, layout, language, max_bytes=40, long=rule)
+    found = {str(n): b"" for n in range(len(texts))}
     holed = 0
-    for text, row, ids in zip(texts, samples.to_pylist(), tokens, strict=True):
-        data, fim = text.encode(), row["fim"]
+    for row, ids in zip(samples.to_pylist(), tokens, strict=True):
+        data, fim, [parent] = texts[int(row["parents"][0])].encode(), row["fim"], row["parents"]
         if fim["kind"] is None:
-            assert TOKENIZER.decode(ids) == data + b"<|endoftext|>"
-            continue
-        holed += 1
-        size = fim["middle_end"] - fim["middle_start"]
-        parts = recover(ids, preset(layout), fim["mode"], TOKENIZER.special, TOKENIZER.decode, size)
-        assert b"".join(parts) != b"" or data == b""
-        assert parts.prefix + parts.middle + parts.suffix == data[fim["start"] : fim["end"]]
-        assert parts.middle == data[fim["middle_start"] : fim["middle_end"]]
+            whole = data[fim["start"] : fim["end"]]
+            end = b"<|endoftext|>" if fim["end"] == len(data) else b""
+            assert TOKENIZER.decode(ids) == whole + end
+        else:
+            holed += 1
+            size = fim["middle_end"] - fim["middle_start"]
+            parts = recover(ids, preset(layout), fim["mode"], TOKENIZER.special, TOKENIZER.decode, size)
+            whole = parts.prefix + parts.middle + parts.suffix
+            assert parts.middle == data[fim["middle_start"] : fim["middle_end"]]
+        found[parent] += whole
+    assert list(found.values()) == [text.encode() for text in texts]
     assert builder.check(samples, tokens, TOKENIZER.special, TOKENIZER.decode) == holed
 
 

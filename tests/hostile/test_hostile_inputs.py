@@ -17,7 +17,7 @@ from loopdata.tokens.shards import Dataset, Shard
 from loopdata.tokens.tokenizer import Tokenizer
 from pipelines.explain import Explanation, explain_document, print_explanations
 from pipelines.inspect_shard import list_shards
-from tests.pipelines.corpus_case import complete, functions, manifests_of
+from tests.pipelines.corpus_case import RULES, complete, functions, manifests_of
 
 DICE = random.Random(5)
 SPECIAL = "".join(f"{token} and words {token}\n" for token in SPECIAL_TOKENS)
@@ -28,8 +28,8 @@ ENDS: dict[str, tuple[str | bytes, tuple[str, str] | None]] = {
     "special.py": (SPECIAL, None),
     "random.py": (DICE.randbytes(200_000), ("read", "binary")),
     "random_without_nul.py": (DICE.randbytes(20_000).replace(b"\0", b""), ("clean", "undecodable")),
-    "one_line.py": (b"word " * 10_000_000, ("clean", "longest_line")),
-    "brackets.py": ("[" * 100_000 + "]" * 100_000, ("clean", "longest_line")),
+    "one_line.py": (b"word " * 10_000_000, ("heuristics", "max_longest_line")),
+    "brackets.py": ("[" * 100_000 + "]" * 100_000, ("heuristics", "max_longest_line")),
     "brackets_in_lines.py": (("[(name" * 10 + "\n") * 10_000, None),
     "cut.py": (("name = '" + "Ж" * 8).encode()[:-1] + b"\n", ("clean", "undecodable")),
     "surrogate.py": (b"name = '\xed\xa0\x80\xed\xb0\x80'\n" * 5, ("clean", "undecodable")),
@@ -44,8 +44,8 @@ ENDS: dict[str, tuple[str | bytes, tuple[str, str] | None]] = {
     "repeated.py": ("value = call(value)\n" * 100_000, None),
     "controls.py": (bytes(range(1, 32)) * 30, ("clean", "control_characters")),
     "escapes.py": ("name = '\x1b[31mred\x1b[0m'  # as terminals have it, in many more words\n", None),
-    "combining.py": ("name = 'a" + "\u0301" * 300 + "'\n", ("clean", "alphabetic")),
-    "letters.py": ("a" * 100_000, ("clean", "longest_line")),
+    "combining.py": ("name = 'a" + "\u0301" * 300 + "'\n", ("heuristics", "min_alphabetic")),
+    "letters.py": ("a" * 100_000, ("heuristics", "max_longest_line")),
     "name with spaces.py": ("name = 'with spaces'\n", None),
     "name\nof\ntwo lines.py": ("name = 'of lines'\n", None),
     "-rf --all;$(x)'\".py": ("name = 'that shells love'\n", None),
@@ -67,7 +67,12 @@ def hostile_data(root: Path, run: Path) -> dict[str, Any]:
     return {
         "run": str(run),
         "sources": {"all": {"kind": "files", "path": str(root), "repo_per": "top_folder", "max_bytes": 60_000_000}},
-        "corpus": [{"clean": {"max_mean_line": 320.0}}, {"language": {}}, {"exact_dedup": {}}],
+        "corpus": [
+            {"clean": {}},
+            {"language": {}},
+            {"heuristics": {"preset": "none", "rules": RULES | {"max_longest_line": 1000, "max_mean_line": 320}}},
+            {"exact_dedup": {}},
+        ],
         "tokens": {"train": {"vocab_size": 320, "sample_mb": 0.2}},
         "samples": {"file": {"builder": "file"}},
         "mixture": {"tokens": 10_000, "sequence": 128, "weights": {"file": 1}},

@@ -21,13 +21,13 @@ def stepped() -> tuple[nn.Linear, torch.optim.Optimizer]:
 
 def test_weights_moments_and_random_state_come_back(tmp_path: Path) -> None:
     module, optimiser = stepped()
-    save_checkpoint(tmp_path, module, optimiser, Progress(step=1, sequences=4), {"model": {}}, keep=1)
+    save_checkpoint(tmp_path, module, (optimiser,), Progress(step=1, sequences=4), {"model": {}}, keep=1)
     expected = torch.rand(3)
     other = nn.Linear(2, 2)
     fresh = torch.optim.AdamW(other.parameters(), fused=True)
     found = newest_checkpoint(tmp_path)
     assert found is not None
-    found.load(other, fresh)
+    found.load(other, (fresh,))
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(other.weight, module.weight)
     assert (found.progress.step, found.progress.sequences) == (1, 4)
@@ -38,14 +38,14 @@ def test_weights_moments_and_random_state_come_back(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_never_renamed_is_not_taken_and_is_swept(tmp_path: Path) -> None:
     module, optimiser = stepped()
-    path = save_checkpoint(tmp_path, module, optimiser, Progress(step=1), {}, keep=2)
+    path = save_checkpoint(tmp_path, module, (optimiser,), Progress(step=1), {}, keep=2)
     unfinished = tmp_path / ".step-00000002.77"
     unfinished.mkdir()
     (unfinished / "weights.safetensors").write_bytes(b"half")
     found = newest_checkpoint(tmp_path)
     assert found is not None
     assert found.path == path
-    save_checkpoint(tmp_path, module, optimiser, Progress(step=3), {}, keep=2)
+    save_checkpoint(tmp_path, module, (optimiser,), Progress(step=3), {}, keep=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000001", "step-00000003"]
 
 
@@ -58,7 +58,7 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
     module, optimiser = stepped()
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(RunError, match=r"file/step-00000001 cannot be written"):
-        save_checkpoint(tmp_path / "file", module, optimiser, Progress(step=1), {}, keep=1)
+        save_checkpoint(tmp_path / "file", module, (optimiser,), Progress(step=1), {}, keep=1)
 
 
 def test_a_model_is_not_loaded_from_half_a_checkpoint(tmp_path: Path) -> None:

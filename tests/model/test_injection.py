@@ -14,12 +14,16 @@ H = torch.tensor([[[10.0], [20.0], [30.0]]])
 ONE = Documents.whole(1, 3)
 
 
-def inject(law: str, loop_shift: int = 0) -> list[float]:
+def injection(law: str) -> Injection:
     config = ModelConfig(
         vocab_size=2, dim=1, layers=1, heads=1, head_dim=2, ffn_dim=1, max_length=3,
-        input_injection=law, loop_shift=loop_shift, embedding_scale=0.5, state_scale=0.1,  # type: ignore[arg-type]
+        input_injection=law, embedding_scale=0.5, state_scale=0.1,  # type: ignore[arg-type]
     )  # fmt: skip
-    return Injection(config)(E, H, ONE).flatten().tolist()  # type: ignore[no-any-return]
+    return Injection(config)
+
+
+def inject(law: str) -> list[float]:
+    return injection(law)(E, H).flatten().tolist()  # type: ignore[no-any-return]
 
 
 def test_add_is_equation_1() -> None:
@@ -39,8 +43,14 @@ def test_parcae_begins_with_half_of_the_state_and_ln_2_of_the_embedding() -> Non
     assert inject("parcae") == pytest.approx(expected)
 
 
-def test_a_shift_moves_the_state_before_it_is_mixed() -> None:
-    assert inject("add", loop_shift=1) == [1, 12, 23]
+def test_a_shift_moves_the_state_by_one_position() -> None:
+    assert shift(H, ONE, 1).flatten().tolist() == [0, 10, 20]
+    assert shift(H, ONE, 0) is H
+
+
+@pytest.mark.parametrize(("law", "norm"), [("add", 1.0), ("replace", 1.0), ("scaled", 0.1), ("parcae", 0.5)])
+def test_the_spectral_norm_is_how_far_a_state_is_stretched(law: str, norm: float) -> None:
+    assert injection(law).spectral_norm() == pytest.approx(norm)
 
 
 def test_a_shift_stays_inside_its_document() -> None:

@@ -25,7 +25,10 @@ def inputs(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tens
 def test_the_sum_is_that_of_the_librarys_cross_entropy() -> None:
     states, readout = inputs()
     expected = F.cross_entropy(states @ readout.T, TARGETS, reduction="sum")
-    torch.testing.assert_close(sum_of_nats(states, readout, TARGETS), expected)
+    total, each = sum_of_nats(states, readout, TARGETS)
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(each, nats_each(states, readout, TARGETS))
+    assert not each.requires_grad
 
 
 def test_nats_of_each_position_are_those_of_the_librarys_cross_entropy() -> None:
@@ -35,12 +38,12 @@ def test_nats_of_each_position_are_those_of_the_librarys_cross_entropy() -> None
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    assert torch.autograd.gradcheck(lambda s, r: 0.3 * sum_of_nats(s, r, TARGETS), inputs())
+    assert torch.autograd.gradcheck(lambda s, r: 0.3 * sum_of_nats(s, r, TARGETS)[0], inputs())
 
 
 def test_no_targets_give_zero_and_zero_gradients() -> None:
     states, readout = inputs()
-    total = sum_of_nats(states[:0], readout, TARGETS[:0])
+    total, _ = sum_of_nats(states[:0], readout, TARGETS[:0])
     total.backward()
     assert total.item() == 0
     assert readout.grad is not None
@@ -50,9 +53,9 @@ def test_no_targets_give_zero_and_zero_gradients() -> None:
 
 def test_autocast_multiplies_in_bf16_and_sums_in_fp32() -> None:
     states, readout = inputs(torch.float32)
-    exact = sum_of_nats(states, readout, TARGETS)
+    exact, _ = sum_of_nats(states, readout, TARGETS)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = sum_of_nats(states, readout, TARGETS)
+        rounded, _ = sum_of_nats(states, readout, TARGETS)
     assert rounded.dtype == torch.float32
     assert rounded != exact
     torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0)

@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from model.optimiser import learning_rate, make_optimiser
+from model.config import ModelConfig
+from model.looped import LoopedTransformer
+from model.optimiser import learning_rate, make_optimisers
 from model.train_config import TrainConfig
+from tests.model.test_looped import BASE
 
 
 def config(**changes: Any) -> TrainConfig:
@@ -44,12 +47,23 @@ def test_matrices_decay_and_vectors_do_not() -> None:
     with torch.no_grad():
         module.weight.fill_(1.0)
         module.bias.fill_(1.0)
-    optimiser = make_optimiser(module, config(lr=0.1, weight_decay=0.5))
+    (optimiser,) = make_optimisers(module, config(lr=0.1, weight_decay=0.5))
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
     assert module.weight.flatten().tolist() == pytest.approx([0.95] * 4)
     assert module.bias.tolist() == [1.0, 1.0]
+
+
+def test_muon_takes_the_matrices_of_the_blocks_and_adamw_the_rest() -> None:
+    model = LoopedTransformer(ModelConfig(**BASE), seed=1)
+    muon, adamw = make_optimisers(model, config(optimiser="muon"))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    by_muon, by_adamw = ([names[id(p)] for g in o.param_groups for p in g["params"]] for o in (muon, adamw))
+    assert all(name.startswith("blocks.") and name.endswith("weight") for name in by_muon)
+    assert len(by_muon) == 2 * 7
+    assert "blocks.0.attention.gate.weight" in by_adamw  # a stack of vectors, not a matrix
+    assert sorted(by_muon + by_adamw) == sorted(names.values())
 
 
 def test_steps_come_from_tokens_or_one_pass_or_are_given() -> None:

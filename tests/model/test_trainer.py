@@ -132,7 +132,7 @@ def test_a_loss_that_is_no_number_stops_and_names_step_and_samples(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(load_train_config(training()), stopping_at(2))
-    monkeypatch.setattr("model.trainer.sum_of_nats", lambda states, *_: states.sum() * math.nan)
+    monkeypatch.setattr("model.objective.sum_of_nats", lambda states, *_: (states.sum() * math.nan, states[:, 0]))
     with pytest.raises(RunError, match=r"the loss is nan at step 3; samples of the batch: p0-4-6, p0-4-7, p0-5-8;"):
         run(training())
     assert json.loads((tmp_path / "out/failure.json").read_text())["samples"] == ["p0-4-6", "p0-4-7", "p0-5-8"]

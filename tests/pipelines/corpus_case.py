@@ -22,6 +22,7 @@ from pipelines.summary import Summary
 SHARED = "def shared(value):\n    return value + value\n"
 HELD_OUT = "package gamma\n\nfunc Held(value int) int {\n\treturn value\n}\n"
 INSIDE = "export function twice(value) {\n  return value + value;\n}\n"
+RULES = {"max_longest_line": 200, "max_mean_line": 100, "min_alphabetic": 0.25}
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
 
 
@@ -119,8 +120,9 @@ def run_data(root: Path, run: Path) -> dict[str, Any]:
         },
         "split": {"valid": 0.02},
         "corpus": [
-            {"clean": {"max_lines": 250, "max_longest_line": 200}},
+            {"clean": {"max_lines": 250}},
             {"language": {"drop": ["Markdown"]}},
+            {"heuristics": {"preset": "none", "rules": RULES.copy()}},
             {"exact_dedup": {}},
         ],
         "tokens": {"train": {"vocab_size": 400}},

@@ -28,15 +28,12 @@ ACCOUNT: dict[str, tuple[int, int, int, dict[str, int]]] = {
     ),
     "clean": (
         28,
-        20,
-        8,
+        23,
+        5,
         {
-            "dropped.alphabetic": 1,
             "dropped.control_characters": 1,
             "dropped.empty": 1,
             "dropped.lfs_pointer": 1,
-            "dropped.longest_line": 1,
-            "dropped.mean_line": 1,
             "dropped.num_lines": 1,
             "dropped.undecodable": 1,
             "edited.control_characters": 1,
@@ -44,7 +41,13 @@ ACCOUNT: dict[str, tuple[int, int, int, dict[str, int]]] = {
             "edited.line_endings": 1,
         },
     ),
-    "language": (20, 19, 1, {"dropped.language": 1}),
+    "language": (23, 22, 1, {"dropped.language": 1}),
+    "heuristics": (
+        22,
+        19,
+        3,
+        {"dropped.max_longest_line": 1, "dropped.max_mean_line": 1, "dropped.min_alphabetic": 1},
+    ),
     "exact_dedup": (
         19,
         17,
@@ -88,9 +91,9 @@ def test_fates_say_value_and_threshold(finished: Path) -> None:
     fates = {row["rule"]: (row["value"], row["threshold"]) for row in rows(finished, "ingest", "fates")}
     assert fates["oversized"] == (34_000, 20_000)
     assert fates["num_lines"] == (300, 250)
-    assert fates["longest_line"] == (309, 200)
-    assert fates["mean_line"] == (134, 100)
-    assert fates["alphabetic"] == (0, 0.25)
+    assert fates["max_longest_line"] == (309, 200)
+    assert fates["max_mean_line"] == (134, 100)
+    assert fates["min_alphabetic"] == (0, 0.25)
 
 
 def test_the_split_keeps_every_repository_on_one_side(finished: Path) -> None:

@@ -16,21 +16,21 @@ TOKENS = {"tokenizer.texts", "tokenizer", "samples.file", "packing", "mixture"}
 Edit = Callable[[dict[str, Any]], Any]
 
 
-def clean(**keys: Any) -> Edit:
-    return lambda data: data["corpus"][0]["clean"].update(keys)
+def rules(**keys: Any) -> Edit:
+    return lambda data: data["corpus"][2]["heuristics"]["rules"].update(keys)
 
 
 # For each change: the phases in which plan names units to run or to wait, and those in which units then ran.
 CHANGES: dict[str, tuple[Edit, set[str], dict[str, int]]] = {
     # alpha/digits.py has 0 letters and stays out: every unit of the source is read again, and comes out as before
     "a threshold that decides nothing otherwise": (
-        clean(min_alphabetic=0.2),
+        rules(min_alphabetic=0.2),
         {"ingest"} | CORPUS | TOKENS,
         {"ingest": 7},
     ),
     # alpha/mean.py comes in: alpha's documents, and what depends on them
     "a threshold that lets one file in": (
-        clean(max_mean_line=140.0),
+        rules(max_mean_line=140.0),
         {"ingest"} | CORPUS | TOKENS,
         {
             "ingest": 7,
@@ -46,7 +46,7 @@ CHANGES: dict[str, tuple[Edit, set[str], dict[str, int]]] = {
     ),
     # beta has two copies and project one; no duplicate trains either way, so that nothing behind changes
     "duplicates inside a kept repository": (
-        lambda data: data["corpus"][2].update(exact_dedup={"inside_kept_repo": "drop"}),
+        lambda data: data["corpus"][3].update(exact_dedup={"inside_kept_repo": "drop"}),
         CORPUS | TOKENS,
         {
             "exact_dedup.exact.map": 7,
@@ -111,9 +111,9 @@ def test_plan_names_the_units_that_will_surely_run_and_writes_nothing(data: dict
 
 def test_going_back_to_what_was_redoes_it_and_nothing_stays_behind(data: dict[str, Any], finished: Path) -> None:
     complete(data)
-    data["corpus"][0]["clean"]["max_mean_line"] = 140.0
+    data["corpus"][2]["heuristics"]["rules"]["max_mean_line"] = 140.0
     complete(data)
-    data["corpus"][0]["clean"]["max_mean_line"] = 100.0
+    data["corpus"][2]["heuristics"]["rules"]["max_mean_line"] = 100.0
     complete(data)
     assert outputs(data["run"]) == outputs(finished)
 

@@ -24,7 +24,7 @@ from pipelines.summary import print_summary
 from tests.pipelines.command import ROOT, call, end, start, write_run_file
 from tests.pipelines.corpus_case import complete, git, outputs, run_data, write_files
 
-COMMANDS = ["run", "plan", "status", "explain", "inspect", "train"]
+COMMANDS = ["run", "plan", "status", "explain", "attribution", "inspect", "train"]
 Capsys = pytest.CaptureFixture[str]
 
 
@@ -80,7 +80,7 @@ def test_the_examples_of_all_commands_run_one_after_the_other(
     run = ["run", "configs/quickstart.yaml", "--runner", "inline", "--json"]
     said = call(capsys, *run)
     assert said.code == 0, said.err
-    for name in ("plan", "status", "explain", "inspect", "train"):
+    for name in ("plan", "status", "explain", "attribution", "inspect", "train"):
         said = call(capsys, *example(name))
         assert said.code == 0, said.err
         assert said.out
@@ -94,7 +94,7 @@ def test_what_a_run_proposes_to_try_next_works(
     monkeypatch.chdir(quickstart)
     said = call(capsys, "run", "configs/quickstart.yaml", "--runner", "inline", "--json")
     commands = [command.split() for command in json.loads(said.out)["commands"]]
-    assert [words[:2] for words in commands] == [["loopdata", name] for name in [*COMMANDS[2:5], "plan", "train"]]
+    assert [words[:2] for words in commands] == [["loopdata", name] for name in [*COMMANDS[2:6], "plan", "train"]]
     for words in commands:
         said = call(capsys, *words[1:])
         assert said.code == 0, said.err
@@ -113,7 +113,10 @@ def test_json_is_one_value_for_every_command_that_reports(
     assert json_of(call(capsys, "plan", config, "--json").out)[0]["phase"] == "ingest"
     assert json_of(call(capsys, "run", config, "--runner", "inline", "--json").out)["ran"]["ingest"] == 7
     assert json_of(call(capsys, "status", run, "--json").out)["complete"] is True
-    assert json_of(call(capsys, "explain", run, "alpha/mean.py", "--json").out)[0]["ended_by"]["rule"] == "mean_line"
+    explained = json_of(call(capsys, "explain", run, "alpha/mean.py", "--json").out)[0]
+    assert explained["ended_by"]["rule"] == "max_mean_line"
+    table = str(tmp_path / "places.parquet")
+    assert json_of(call(capsys, "attribution", run, "--out", table, "--json").out)["table"] == table
     assert len(json_of(call(capsys, "inspect", run, "--json").out)["shards"]) == 6
     assert json_of(call(capsys, "inspect", shard, "--json").out)["num_samples"] == 5
     assert json_of(call(capsys, "inspect", shard, "--offset", "3", "--json").out)["places"][0]["repo"] == "alpha"
@@ -272,4 +275,4 @@ def test_no_line_of_a_report_is_wider_than_a_terminal_but_for_a_path(data: dict[
     assert all(run in line or data["run"] in line for line in wide), wide
     assert not any("…" in line for line in shown)
     assert any(line.startswith("  ingest would run tree/alpha, tree/beta, tree/delta, 4 more") for line in shown)
-    assert any("clean: dropped.alphabetic 1" in line for line in shown)
+    assert any("heuristics: dropped.max_longest_line 1" in line for line in shown)

@@ -36,9 +36,9 @@ ENDED: dict[str, tuple[str, str, float | None, float | None]] = {
     "tree/alpha/undecodable.py": ("clean", "undecodable", None, None),
     "tree/alpha/empty.py": ("clean", "empty", 0, 0),
     "tree/alpha/lines.py": ("clean", "num_lines", 300, 250),
-    "tree/alpha/longest.py": ("clean", "longest_line", 309, 200),
-    "tree/alpha/mean.py": ("clean", "mean_line", 134, 100),
-    "tree/alpha/digits.py": ("clean", "alphabetic", 0, 0.25),
+    "tree/alpha/longest.py": ("heuristics", "max_longest_line", 309, 200),
+    "tree/alpha/mean.py": ("heuristics", "max_mean_line", 134, 100),
+    "tree/alpha/digits.py": ("heuristics", "min_alphabetic", 0, 0.25),
     "tree/alpha/README.md": ("language", "language", None, None),
     "tree/mirror/a/very/deep/copy.py": ("exact_dedup", "exact_copy", 3, None),
     "tree/alpha/held.go": ("exact_dedup", "copy_of_held_out", 2, None),
@@ -49,7 +49,7 @@ ENDED: dict[str, tuple[str, str, float | None, float | None]] = {
 def test_what_dropped_a_file_is_said_with_rule_value_and_threshold(path: str, finished: Path) -> None:
     found = one(finished, path)
     stage, *rest = ENDED[path]
-    stages = ["read", "clean", "language", "exact_dedup"]
+    stages = ["read", "clean", "language", "heuristics", "exact_dedup"]
     assert end(found) == (stage, "dropped", *rest)
     assert found.passed == stages[: stages.index(stage)]
     assert found.not_reached == stages[stages.index(stage) + 1 :]
@@ -69,7 +69,7 @@ def test_a_duplicate_inside_a_kept_repository_stays_as_context(finished: Path) -
     found = one(finished, "beta/lib/again/twice.js")
     assert [(note["fate"], note["rule"]) for note in found.notes] == [("context", "exact_copy")]
     assert found.ended_by is None
-    assert found.passed == ["read", "clean", "language", "exact_dedup"]
+    assert found.passed == ["read", "clean", "language", "heuristics", "exact_dedup"]
     assert found.survivor is not None
     assert found.survivor["path"] == "lib/twice.js"
     assert found.tokens == []

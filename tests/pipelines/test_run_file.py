@@ -12,7 +12,7 @@ from loopdata.stage import unit_interval
 from pipelines.corpus import list_inputs
 from pipelines.plan import plan_run
 from pipelines.run_file import dump, read_run_file, resolve
-from tests.pipelines.corpus_case import complete, manifests_of, outputs, ran, run_data
+from tests.pipelines.corpus_case import RULES, complete, manifests_of, outputs, ran, run_data
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -46,6 +46,14 @@ WRONG: dict[str, tuple[Change, str]] = {
     "unknown key in a stage": (
         put("corpus.0", {"clean": {"max_line": 5}}),
         "unknown key 'corpus.clean.max_line'; did you mean 'max_lines'?",
+    ),
+    "a choice of languages before licence": (
+        put("corpus", [{"clean": {}}, {"language": {"keep": ["Go"]}}, {"licence": {}}]),
+        "corpus: 'language' may drop files that 'licence' reads, and comes before it; put `licence` right behind",
+    ),
+    "dedup before licence": (
+        put("corpus", [{"clean": {}}, {"exact_dedup": {}}, {"licence": {}}]),
+        "corpus: 'exact_dedup' may drop files that 'licence' reads",
     ),
     "unknown key in tokens": (
         put("tokens.train.vocab", 500),
@@ -128,6 +136,10 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no arms": (put("train", {"steps": 5}), "train: names no arms"),
     "no sources": (put("sources", {}), "the run file names no sources; add one under `sources:`"),
     "sources that are no mapping": (put("sources", ["tree"]), "sources: Input should be an object"),
+    "nothing held out before training": (
+        put("split.valid", 0),
+        "split.valid is 0, so that nothing is held out; raise it, or leave out `tokens`",
+    ),
     "a value out of range": (put("split.valid", 1.5), "split.valid: Input should be less than 1 (found 1.5)"),
     "a text for a number": (put("seed", "17"), "found '17'"),
     "no run folder": (drop("run"), "the key 'run' is missing"),
@@ -165,7 +177,14 @@ def test_plan_refuses_what_a_run_refuses(data: dict[str, Any]) -> None:
 def test_a_stage_used_twice_has_a_name_of_its_own(data: dict[str, Any]) -> None:
     data["corpus"].append({"language": {"drop": ["Rust"]}, "as": "no_rust"})
     summary = complete(data)
-    assert [count.stage for count in summary.stages] == ["read", "clean", "language", "exact_dedup", "no_rust"]
+    assert [count.stage for count in summary.stages] == [
+        "read",
+        "clean",
+        "language",
+        "heuristics",
+        "exact_dedup",
+        "no_rust",
+    ]
     assert summary.stages[-1].notes == {"dropped.language": 1}
 
 
@@ -191,7 +210,7 @@ def test_families_that_make_one_group_cannot_be_split(data: dict[str, Any]) -> N
 
 
 def test_a_corpus_of_which_nothing_is_left_says_so(data: dict[str, Any]) -> None:
-    data["corpus"][0]["clean"]["min_alphabetic"] = 1.0
+    data["corpus"][2]["heuristics"]["rules"]["min_alphabetic"] = 1.0
     with pytest.raises(LoopdataError, match=r"no document is left to train on; `loopdata status .*/run`") as caught:
         complete(data)
     assert caught.value.exit_code == 1
@@ -206,10 +225,16 @@ def test_a_held_out_repository_of_which_nothing_is_left_says_so(data: dict[str, 
 def test_overrides_take_yaml_values_and_null_leaves_out(data: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_bytes(dump(data))
-    sets = ("corpus.clean.max_lines=9", "corpus.language.drop=[Go, C]", "mixture=null", "tokens.train.vocab_size=500")
+    sets = (
+        "corpus.clean.max_lines=9",
+        "corpus.heuristics.rules.max_mean_line=80",
+        "corpus.language.drop=[Go, C]",
+        "mixture=null",
+        "tokens.train.vocab_size=500",
+    )
     file = read_run_file(path, sets)
     assert file.corpus[0].config.max_lines == 9
-    assert file.corpus[0].config.max_longest_line == 200
+    assert file.corpus[2].config.rules == RULES | {"max_mean_line": 80}
     assert file.corpus[1].config.drop == ["Go", "C"]
     assert file.mixture is None
     assert file.tokens is not None
@@ -275,7 +300,7 @@ def test_a_sample_is_cut_by_repository_and_kept_in_the_run_file(data: dict[str, 
     chosen = {f"{source.label}/{item.name}" for source, item in list_inputs(resolve(data)).inputs}
     assert chosen == {name for name, place in places.items() if place < 0.6}
     assert 2 < len(chosen) < 7
-    data["corpus"][2] = {"exact_dedup": {}}
+    data["corpus"][3] = {"exact_dedup": {}}
     complete(data)
     assert {manifest.name for manifest in manifests_of(data["run"]) if manifest.phase == "ingest"} == chosen
     assert yaml.safe_load(Path(data["run"], "run.yaml").read_text())["sample"] == 0.6

@@ -88,8 +88,14 @@ def test_a_single_group_cannot_be_split(groups: tuple[str, ...], can: bool) -> N
     assert Splitter(0.5, {"f": ["a", "b"]}).can_split(groups) is can
 
 
-@pytest.mark.parametrize("valid", [0.0, 1.0, -0.1, float("nan")])
-def test_a_fraction_that_leaves_one_side_empty_is_refused(valid: float) -> None:
+def test_a_fraction_of_0_holds_out_none() -> None:
+    groups = [f"r{number}" for number in range(50)]
+    splitter = Splitter(0.0).force(groups)
+    assert {splitter.split_of(group) for group in groups} == {"train"}
+
+
+@pytest.mark.parametrize("valid", [1.0, -0.1, float("nan")])
+def test_a_fraction_that_leaves_nothing_to_train_on_is_refused(valid: float) -> None:
     with pytest.raises(ConfigError, match=r"split\.valid"):
         Splitter(valid)
 

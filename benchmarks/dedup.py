@@ -1,0 +1,205 @@
+"""Near deduplication of real sources from end to end, beside datatrove's four MinHash stages, on one core.
+
+Enters: Python sources of this machine with edited copies among them, cleaned and written as Parquet by the engine.
+Leaves: CPU seconds of each from reading those files to having written the documents that stay, after a comparison of
+what they keep. Both cut 110 minima over word 5-grams into 22 bands of 5. Ours is the stage in the engine, one process,
+every step committed as in a run. datatrove's steps are called one after the other without an executor, with a regular
+expression in the place of its word tokenizer, its default text normalisation and hash, and whole files buffered. Run by
+`python -m benchmarks.dedup [--mb N] [--save]`. Limit: CPU time does not count waiting for a disk.
+"""
+
+import io
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from benchmarks.contenders import measure, median, ratios, source_files, spread, use_one_core
+from benchmarks.harness import input_hash, report
+from benchmarks.minhash import datatrove_minhash
+from loopdata import schema
+from loopdata.config import Strict
+from loopdata.dedup.grams import gram_sets, jaccard
+from loopdata.dedup.minhash import sign
+from loopdata.engine.driver import Driver, Failures
+from loopdata.engine.inline_runner import InlineRunner
+from loopdata.engine.progress import Progress
+from loopdata.engine.tables import read_table
+from loopdata.engine.unit import Manifest
+from loopdata.sources.split import Splitter
+from loopdata.stage import Batch, Input, Source
+from loopdata.storage import Folder
+from pipelines.corpus import Listing, build_corpus
+from pipelines.run_file import resolve
+
+FILES, BATCH, ROUNDS = 8, 500, 2
+BANDS, ROWS, WORDS, THRESHOLD = 22, 5, 5, 0.7
+NOWHERE = {"kind": "files", "path": "."}  # a run file names a source; the listing says what is read
+
+
+def corpus(max_bytes: int) -> list[str]:
+    """Sources, each fourth followed by a copy without up to a tenth of its lines."""
+    draw = random.Random(11)
+    texts = []
+    for number, text in enumerate(source_files(max_bytes * 4 // 5, step=3)):
+        texts.append(text)
+        if number % 4 == 0:
+            gone = draw.uniform(0.0, 0.1)
+            texts.append("\n".join(line for line in text.split("\n") if draw.random() >= gone))
+    return texts
+
+
+class Texts(Source):
+    """Texts in memory, one repository each, in FILES inputs."""
+
+    name = "texts"
+    Config = Strict
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__(Strict(), label="texts")
+        self.texts = texts
+
+    def identity(self) -> dict[str, Any]:
+        return {"source": self.name}
+
+    def inputs(self) -> list[Input]:
+        return [Input(str(n), str(n), sum(map(len, self.texts[n::FILES])), (str(n),)) for n in range(FILES)]
+
+    def read(self, item: Input) -> Iterator[Batch]:
+        mine = self.texts[int(item.name) :: FILES]
+        for start in range(0, len(mine), BATCH):
+            rows = [self._row(item.name, start + at, text) for at, text in enumerate(mine[start : start + BATCH])]
+            places = [{name: row.get(name) for name in schema.LOCATION.names} for row in rows]
+            documents = schema.table_of(rows, schema.source_schema())
+            yield Batch(documents, [], schema.table_of(places, schema.LOCATION))
+
+    def _row(self, unit: str, number: int, text: str) -> dict[str, Any]:
+        content, path = text.encode(), f"{number:06d}.py"
+        about = {"repo": f"{unit}-{number}", "path": path, "source": self.label, "category": "code", "use": "train"}
+        identity = schema.doc_id(self.label, f"{unit}/{path}", content)
+        return about | {"doc_id": identity, "content": content, "num_bytes": len(content)}
+
+
+class Engine:
+    """Corpus stages over the texts in one run folder; the documents are ingested once."""
+
+    def __init__(self, texts: list[str], folder: Path) -> None:
+        source = Texts(texts)
+        self.listing = Listing([(source, item) for item in source.inputs()], Splitter(0.02))
+        self.folder = Folder(folder)
+        self._calls = count()
+
+    def run(self, *stages: dict[str, Any]) -> list[Manifest]:
+        file = resolve({"run": self.folder.url, "sources": {"t": NOWHERE}, "corpus": [{"clean": {}}, *stages]})
+        driver = Driver(self.folder, InlineRunner(0), Progress(Console(file=io.StringIO())), Failures())
+        return build_corpus(file, self.listing, driver)
+
+    def near_dedup(self) -> list[Manifest]:
+        """Under a new name at each call, so that nothing is found done."""
+        return self.run({"near_dedup": {"words": WORDS}, "as": f"near{next(self._calls)}"})
+
+    def ids(self, manifests: list[Manifest]) -> set[str]:
+        tables = (read_table(self.folder, found.output("documents"), ["doc_id"]) for found in manifests)
+        return {doc_id for table in tables for doc_id in table["doc_id"].to_pylist()}
+
+
+class Datatrove:
+    """Signature, buckets, cluster, filter over Parquet files."""
+
+    def __init__(self, documents: list[str], folder: Path) -> None:
+        self.documents, self.folder = documents, folder
+        self._calls = count()
+
+    def near_dedup(self) -> Path:
+        """The folder that the remaining documents were written to."""
+        from datatrove.pipeline.writers import ParquetWriter
+
+        minhash = datatrove_minhash()
+        config = minhash.MinhashConfig(n_grams=WORDS, num_buckets=BANDS, hashes_per_bucket=ROWS)
+        place = self.folder / f"call{next(self._calls)}"
+        signatures, buckets, removed, kept = (
+            str(place / name) for name in ("signatures", "buckets", "removed", "kept")
+        )
+        minhash.MinhashDedupSignature(signatures, config).run(self._read(read_metadata=False))
+        for bucket in range(BANDS):
+            step = minhash.MinhashDedupBuckets(signatures, buckets, config=config, lines_to_buffer=-1)
+            step.run(None, bucket, BANDS)
+        minhash.MinhashDedupCluster(buckets, removed, config, lines_to_buffer=-1).run()
+        stay = minhash.MinhashDedupFilter(removed, lines_to_buffer=-1).run(self._read(read_metadata=True))
+        for _ in ParquetWriter(kept).run(stay):
+            pass
+        return place / "kept"
+
+    def _read(self, read_metadata: bool) -> Any:
+        from datatrove.pipeline.readers import ParquetReader
+
+        names = Path(self.folder / "paths.txt")
+        names.write_text("\n".join(Path(name).name for name in self.documents))
+        folder = str(Path(self.documents[0]).parent)
+        return ParquetReader(folder, str(names), read_metadata=read_metadata, id_key="doc_id").run()
+
+
+def truth(texts: list[str]) -> list[tuple[int, int]]:
+    """Pairs with an exact similarity of THRESHOLD or more, among those estimated within 0.2 of it."""
+    column = pa.array(texts, pa.large_string())
+    signatures, _ = sign(column, 128, WORDS)
+    sets = gram_sets(column, WORDS)
+    pairs = []
+    for left in range(len(texts)):
+        near = np.flatnonzero(np.mean(signatures[left + 1 :] == signatures[left], axis=1) >= THRESHOLD - 0.2)
+        pairs += [(left, left + 1 + int(at)) for at in near]
+    return [(left, right) for left, right in pairs if jaccard(sets[left], sets[right]) >= THRESHOLD]
+
+
+def judge(kept: set[str], ids: list[str], pairs: list[tuple[int, int]]) -> dict[str, int]:
+    """How many documents were dropped, how many of them with no copy that stays, and how many pairs of copies stay."""
+    stays = [doc_id in kept for doc_id in ids]
+    excused = {place for pair in pairs for place, other in (pair, pair[::-1]) if stays[other]}
+    dropped = [place for place, stay in enumerate(stays) if not stay]
+    return {
+        "dropped": len(dropped),
+        "dropped_without_a_copy": sum(place not in excused for place in dropped),
+        "pairs_of_copies_left": sum(stays[left] and stays[right] for left, right in pairs),
+    }
+
+
+def main() -> None:
+    use_one_core()
+    wanted = int(sys.argv[sys.argv.index("--mb") + 1]) if "--mb" in sys.argv else 100
+    texts = corpus(wanted * 1_000_000)
+    with tempfile.TemporaryDirectory(prefix="loopdata-") as place:
+        engine = Engine(texts, Path(place) / "run")
+        documents = [engine.folder.local(found.output("documents").name) for found in engine.run()]
+        table = pa.concat_tables(pq.read_table(path, columns=["doc_id", "text"]) for path in documents)
+        ids, texts = table["doc_id"].to_pylist(), table["text"].to_pylist()
+        size = sum(len(text.encode()) for text in texts) / 1e6
+        peer = Datatrove([str(path) for path in documents], Path(place))
+        pairs = truth(texts)
+        theirs = pq.read_table(peer.near_dedup(), columns=["id"])["id"].to_pylist()
+        quality = {
+            "ours": judge(engine.ids(engine.near_dedup()), ids, pairs),
+            "datatrove": judge(set(theirs), ids, pairs),
+        }
+        print(f"{len(ids)} documents, {size:.1f} MB, {len(pairs)} pairs of copies: {quality}", flush=True)
+        seconds = measure({"ours": engine.near_dedup, "datatrove": peer.near_dedup}, ROUNDS)
+    figures = {
+        "documents": len(ids),
+        "mb": round(size, 2),
+        "mb_per_second": {name: round(size / median(times), 1) for name, times in seconds.items()},
+        "pairs_of_copies": len(pairs),
+        "quality": quality,
+        "seconds": spread(seconds),
+    }
+    report("dedup", ratios(seconds), figures, input_hash(*sorted(ids)), ("numba", "numpy", "pyarrow", "datatrove"))
+
+
+if __name__ == "__main__":
+    main()

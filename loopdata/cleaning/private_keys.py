@@ -1,0 +1,46 @@
+"""Private keys between the marks of PEM, OpenSSH and PGP, and those of PuTTY and age.
+
+Enters: the bytes of a text. Leaves: findings, each from the first mark to the last. What lies between must be what such
+a block holds: headers and lines of base64, perhaps as the lines of a string or a comment of some language. So marks
+alone, as in code that looks for them, are no finding. Limit: a block that was cut off before its last mark is found as
+far as its lines of base64 reach.
+"""
+
+from collections.abc import Iterator
+
+from loopdata.cleaning.placeholders import Family, Finding, compiled
+
+_BEGIN = compiled(rb"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----|Private-Lines: [0-9]{1,3}")
+_END = compiled(rb"-----END (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+# A header, or base64 of some length with what a string or a comment of a language puts around its lines.
+_BODY = compiled(
+    rb"(?:[\s\"'`+,;#*/|>.()&-]|\\[nrt\\]|(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash): ?[^\n\\]{0,100}"
+    rb"|[A-Za-z0-9+/=]{8,}|=[A-Za-z0-9+/]{4})*"
+)
+_MAX_BODY = 16_384
+_MIN_BASE64 = 40
+_BASE64_RUN = compiled(rb"[A-Za-z0-9+/]{16,}={0,2}")
+
+
+def find_private_keys(text: bytes) -> Iterator[Finding]:
+    """Blocks in order; a mark inside one is part of it."""
+    if b"PRIVATE KEY" not in text and b"Private-Lines:" not in text:
+        return
+    behind = 0
+    for begin in _BEGIN.finditer(text):
+        if begin.start() >= behind:
+            behind = _end(text, begin.end())
+            if behind:
+                yield Finding(begin.start(), behind, "private_key", Family.KEY)
+
+
+def _end(text: bytes, start: int) -> int:
+    """Where the block ends whose first mark ends at `start`; 0 where what follows is no key."""
+    limit = start + _MAX_BODY
+    last = _END.search(text, start, limit)
+    body = _BODY.match(text, start, last.start() if last else limit)
+    runs = list(_BASE64_RUN.finditer(text, start, body.end()))
+    if sum(run.end() - run.start() for run in runs) < _MIN_BASE64:
+        return 0
+    whole = last is not None and body.end() == last.start()
+    return int(last.end() if whole else runs[-1].end())

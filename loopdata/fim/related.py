@@ -1,0 +1,210 @@
+"""What a repository has that helps to fill a hole in one of its files.
+
+Enters: the files of one repository; a hole with the text around it. Leaves: spans of other files, within a budget of
+bytes. What the file imports comes first, then all else; within both what shares words with the lines around the hole
+(BM25 or overlap over chunks of ten lines). The query is made of prefix and suffix only, as in CrossCodeEval (arXiv
+2310.11248): the last lines before the hole, the first ones behind it. A span that holds the middle, or a long run of
+it, is refused (see `retrieval.copies`). Limit: what is imported and shares no word with those lines is not taken.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+
+from loopdata.config import Strict
+from loopdata.fim.draws import Draws
+from loopdata.retrieval.chunks import Chunks, cut
+from loopdata.retrieval.copies import Guard
+from loopdata.retrieval.graph import ImportGraph
+from loopdata.retrieval.places import BUILD_FILES, Files
+from loopdata.retrieval.references import LANGUAGES, Facts, facts
+from loopdata.retrieval.search import Index
+from loopdata.syntax.parse import Tree, parse
+
+MAX_CHUNKS = 2_048  # looked at for one hole
+ENTRY_BYTES = 2  # of line ends around an entry
+FULL = 16  # nothing more is looked for once less than a sixteenth of the budget is left
+
+
+class ContextConfig(Strict):
+    """What is put before a file with a hole.
+
+    max_bytes    of snippets with their paths; 0 takes none. A byte-level tokenizer makes about a third as many tokens
+    imports      whether imported files come before others
+    measure      by what chunks are ranked
+    unit         chunks of ten lines, or whole files (of one that does not fit, its best chunks)
+    next_chunk   whether the chunk behind one that was found comes with it
+    order        topological (what is imported comes first), by relevance (the best next to the hole), or random
+    query_lines  that are not blank before the hole; half as many behind it
+    """
+
+    max_bytes: int = Field(default=4_096, ge=0)
+    imports: bool = True
+    measure: Literal["bm25", "overlap"] = "bm25"
+    unit: Literal["chunks", "files"] = "chunks"
+    next_chunk: bool = True
+    order: Literal["topological", "relevance", "random"] = "topological"
+    query_lines: int = Field(default=10, ge=1)
+
+
+class Snippet(NamedTuple):
+    """A span of bytes of a file, which is known by its number."""
+
+    file: int
+    start: int
+    end: int
+
+
+class Repository:
+    """The files of one repository as numbers, in the order of `table`, whose texts and paths are not null."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.doc_ids: list[str] = table["doc_id"].to_pylist()
+        self.paths: list[str] = table["path"].fill_null("").to_pylist()
+        self.languages: list[str | None] = table["language"].to_pylist()
+        texts = table["text"].combine_chunks()
+        texts = texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
+        self.offsets, self.data = _buffers(texts)
+        self.sizes: list[int] = np.diff(self.offsets).tolist()
+
+    def text(self, file: int) -> bytes:
+        """The text of a file."""
+        return self.data[self.offsets[file] : self.offsets[file + 1]].tobytes()
+
+    @cached_property
+    def graph(self) -> ImportGraph:
+        """Who imports whom."""
+        said = [self._facts(file) for file in range(len(self.paths))]
+        build = {
+            file: self.text(file).decode()
+            for file, path in enumerate(self.paths)
+            if path.rpartition("/")[2] in BUILD_FILES
+        }
+        return ImportGraph(Files(self.paths, self.languages, said, build))
+
+    def _facts(self, file: int) -> Facts:
+        language = self.languages[file]
+        tree = parse(self.text(file), language) if language in LANGUAGES else None
+        return facts(tree) if isinstance(tree, Tree) else Facts()
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Files, each behind those that it imports."""
+        return self.graph.order()
+
+    @cached_property
+    def _place(self) -> list[int]:
+        """The place of each file in that order."""
+        place = [0] * len(self.order)
+        for at, file in enumerate(self.order):
+            place[file] = at
+        return place
+
+    @cached_property
+    def _chunks(self) -> Chunks:
+        return cut(self.data, self.offsets)
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self.data, self._chunks)
+
+    def related(self, file: int, hole: tuple[int, int], span: tuple[int, int], wanted: ContextConfig,
+                draws: Draws) -> list[Snippet]:  # fmt: skip
+        """Snippets for a hole of a file of which a sample holds `span`, in the order in which they shall stand."""
+        if wanted.max_bytes == 0 or len(self.paths) == 1:
+            return []
+        text = self.text(file)
+        query = around(text[span[0] : hole[0]], text[hole[1] : span[1]], wanted.query_lines)
+        guard = Guard(text[hole[0] : hole[1]])
+        ranked = self._within(self._candidates(file, query, wanted), guard, wanted.max_bytes)
+        whole = [snippet for snippet in _joined(ranked) if not guard.leaks(self.cut(snippet))]
+        if wanted.order == "random":
+            return [snippet for _, snippet in sorted((draws.unit(), snippet) for snippet in whole)]
+        if wanted.order == "relevance":
+            return list(reversed(whole))
+        return sorted(whole, key=lambda snippet: (self._place[snippet.file], snippet.start))
+
+    def cut(self, snippet: Snippet) -> bytes:
+        """The text of a snippet."""
+        base = self.offsets[snippet.file]
+        return self.data[base + snippet.start : base + snippet.end].tobytes()
+
+    def _within(self, candidates: Iterator[Snippet], guard: Guard, max_bytes: int) -> list[Snippet]:
+        """Candidates that fit and give nothing away, each byte once."""
+        taken: list[Snippet] = []
+        room = max_bytes
+        for snippet in candidates:
+            size = snippet.end - snippet.start + len(self.paths[snippet.file].encode()) + ENTRY_BYTES
+            if size <= room and not guard.leaks(self.cut(snippet)):
+                taken.append(snippet)
+                room -= size
+            if room < max_bytes // FULL:
+                break
+        return taken
+
+    def _candidates(self, file: int, query: bytes, wanted: ContextConfig) -> Iterator[Snippet]:
+        """Snippets of other files, the best first; none overlaps another."""
+        imported = np.zeros(len(self.paths), np.bool_)
+        if wanted.imports:
+            imported[list(self.graph.needs[file])] = True
+        others = ~imported
+        others[file] = imported[file] = False
+        seen: set[int] = set()
+        whole: set[int] = set()
+        for allowed in (imported, others):
+            for chunk in self._found(query, allowed, wanted):
+                at = int(self._chunks.texts[chunk])
+                if wanted.unit == "files" and at not in whole and self.sizes[at] <= wanted.max_bytes:
+                    whole.add(at)
+                    yield Snippet(at, 0, self.sizes[at])
+                if at not in whole:
+                    yield from self._with_next(chunk, seen, wanted.next_chunk)
+
+    def _found(self, query: bytes, allowed: npt.NDArray[np.bool_], wanted: ContextConfig) -> list[int]:
+        count = min(wanted.max_bytes // 100 + 8, MAX_CHUNKS)
+        found: list[int] = (
+            self._index.search(query, allowed, count, wanted.measure)[0].tolist() if allowed.any() else []
+        )
+        return found
+
+    def _with_next(self, chunk: int, seen: set[int], next_chunk: bool) -> Iterator[Snippet]:
+        """A chunk and the one behind it, without what was given before."""
+        chunks = self._chunks
+        for at in (chunk, chunk + 1) if next_chunk else (chunk,):
+            if at not in seen and at < len(chunks.texts) and chunks.texts[at] == chunks.texts[chunk]:
+                seen.add(at)
+                file = int(chunks.texts[at])
+                base = int(self.offsets[file])
+                yield Snippet(file, int(chunks.starts[at]) - base, int(chunks.ends[at]) - base)
+
+
+def around(prefix: bytes, suffix: bytes, lines: int) -> bytes:
+    """The query: the last lines of a prefix that are not blank, and half as many of a suffix."""
+    before = [line for line in prefix.split(b"\n") if line.strip()][-lines:]
+    behind = [line for line in suffix.split(b"\n") if line.strip()][: (lines + 1) // 2]
+    return b"\n".join([*before, *behind])
+
+
+def _joined(snippets: Sequence[Snippet]) -> list[Snippet]:
+    """Snippets that touch as one, at the place of the best of them."""
+    rank = {snippet: at for at, snippet in enumerate(snippets)}
+    found: list[tuple[int, Snippet]] = []
+    for snippet in sorted(snippets):
+        if found and found[-1][1].file == snippet.file and found[-1][1].end == snippet.start:
+            best, first = found.pop()
+            found.append((min(best, rank[snippet]), Snippet(first.file, first.start, snippet.end)))
+        else:
+            found.append((rank[snippet], snippet))
+    return [snippet for _, snippet in sorted(found)]
+
+
+def _buffers(texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Offsets and bytes of a `large_string` array."""
+    _, offsets, data = texts.buffers()
+    found = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return found, np.frombuffer(data if data is not None else b"", np.uint8)

@@ -1,0 +1,81 @@
+"""Where a training runs and in which precision; threads, memory, and what to do when there is too little.
+
+Enters: the names of a TrainConfig. Leaves: a device, whether autocast is on, the most memory that was used, and named
+errors. Limit: peak rates are known for the few GPUs below; MFU is not reported on others.
+"""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from loopdata.errors import ConfigError, RunError
+
+# Below this size a CPU gains nothing from bf16, whatever instructions it has.
+_BF16_CPU_PARAMETERS = 1_500_000
+# Dense bf16 operations a second, from the makers' data sheets.
+_PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "GH200": 989e12, "A100": 312e12, "L40S": 362e12}
+
+
+def choose_device(name: str, local: int = 0) -> torch.device:
+    """`auto`, `cpu` or `cuda`; `local` is the number of the GPU. ConfigError where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("'train.device' is 'cuda', and this machine has none", "give auto or cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)
+
+
+def uses_bf16(name: str, device: torch.device, parameters: int) -> bool:
+    """Whether `dtype: auto | fp32 | bf16` means autocast to bf16 here."""
+    if name != "auto" or device.type == "cuda":
+        return name != "fp32"
+    # Without these instructions bf16 is emulated: products took more than twice as long as in fp32.
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return parameters >= _BF16_CPU_PARAMETERS and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def utilisation(flops_per_second: float, device: torch.device) -> float | None:
+    """Model FLOPs utilisation, 0 to 1: the share of the device's dense bf16 peak. None where that is not known."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    peak = next((value for key, value in _PEAK_FLOPS.items() if key in name), None)
+    return None if peak is None else flops_per_second / peak
+
+
+def peak_megabytes(device: torch.device) -> float:
+    """The most memory so far: of the device, or of this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+@contextmanager
+def enough_memory(batch_sequences: int, accumulation: int) -> Iterator[None]:
+    """Turn running out of memory into a RunError that says what to lower."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        halved = max(1, batch_sequences // 2)
+        more = accumulation * -(-batch_sequences // halved)
+        remedy = (
+            f"--set batch_sequences={halved} --set accumulation={more} takes less and trains alike"
+            if batch_sequences > 1
+            else "take a smaller model, or pack shorter sequences"
+        )
+        raise RunError(f"out of memory with {batch_sequences} sequences at once", remedy) from error
+
+
+@contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Threads of torch for the time of a training; the number is the process's own, so it is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
