@@ -104,7 +104,7 @@ class Engine:
 
     def near_dedup(self) -> list[Manifest]:
         """Under a new name at each call, so that nothing is found done."""
-        return self.run({"near_dedup": {"words": WORDS}, "as": f"near{next(self._calls)}"})
+        return self.run({"near_dedup": {"words": WORDS, "boilerplate": None}, "as": f"near{next(self._calls)}"})
 
     def ids(self, manifests: list[Manifest]) -> set[str]:
         tables = (read_table(self.folder, found.output("documents"), ["doc_id"]) for found in manifests)

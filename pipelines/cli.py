@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|dedup`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|dedup|index|fim`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -161,6 +161,21 @@ def attribution(
         print_written(written, Console())
 
 
+@app.command(short_help="Save what a run kept, to deduplicate against.")
+def index(run: Run, out: Annotated[str, typer.Option(help="Folder to write.")], as_json: Json = False) -> None:
+    """Save the signatures of what a run kept. A later run drops near copies of it by `near_dedup: {index: FOLDER}`.
+
+    Example: loopdata index runs/quickstart --out indexes/quickstart
+    """
+    from pipelines.save_index import save_index
+
+    documents = save_index(run, out)
+    if as_json:
+        _print_json({"index": out, "documents": documents})
+    else:
+        Console().print(f"{out}: {documents:,} documents")
+
+
 @app.command(short_help="Say what a shard holds, and where a token comes from.")
 def inspect(
     shard: Annotated[
@@ -193,6 +208,26 @@ def train(config: Config, sets: Sets = None) -> None:
 
     # Past typer, to which this code would be an interruption: what there is to say was said.
     sys.exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
+
+
+@app.command(short_help="Say what each loop of a trained model does.")
+def diagnose(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or the folder of a training.", metavar="CHECKPOINT")],
+    data: Annotated[str | None, typer.Option(help="The dataset folder; by default the run that it lies in.")] = None,
+    sequences: Annotated[int, typer.Option(min=1, help="Held-out sequences to measure on.")] = 32,
+    as_json: Json = False,
+) -> None:
+    """Measure every loop of a trained model on held-out sequences: bits per byte, moves of the state, gates.
+
+    Example: loopdata diagnose runs/quickstart/train/two_loops-*
+    """
+    from pipelines.diagnose import diagnose_checkpoint, print_diagnosis
+
+    found, path = diagnose_checkpoint(checkpoint, data, sequences)
+    if as_json:
+        _print_json(found)
+    else:
+        print_diagnosis(found, path, Console())
 
 
 class DedupKind(StrEnum):
@@ -239,6 +274,30 @@ def dedup(
         _print_json(summary)
     else:
         print_summary(summary, Console())
+
+
+@app.command(short_help="Show files with holes to fill, in colours.")
+def fim(
+    files: Annotated[list[str], typer.Argument(help="Source files.", metavar="FILE…")],
+    sets: Sets = None,
+    seed: Annotated[int, typer.Option(help="Another one draws other holes.")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="How many samples are shown.")] = 5,
+    repo: Annotated[bool, typer.Option("--repo", help="Show each file behind what helps it of the others.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
+
+    Settings are those of an entry under `samples`: --set fim.layout=codellama, --set context.max_bytes=2000.
+
+    Example: loopdata fim loopdata/stage.py --set fim.layout=codellama
+    """
+    from pipelines.show_fim import draw_samples, print_samples
+
+    found = draw_samples(files, sets or [], seed, repo)
+    if as_json:
+        _print_json(found[:count])
+    else:
+        print_samples(found, count, Console())
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:

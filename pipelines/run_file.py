@@ -15,6 +15,7 @@ from pydantic import Field
 
 from loopdata.cleaning.as_text import AsText
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.data_files import DataFiles
 from loopdata.cleaning.generated import Generated
 from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
@@ -27,6 +28,7 @@ from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
 from loopdata.dedup.repositories import RepoDedup
+from loopdata.dedup.semantic import SemanticDedup
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
@@ -50,12 +52,14 @@ STAGES: dict[str, type[Step]] = {
         Clean,
         Language,
         Licence,
+        DataFiles,
         Generated,
         Heuristics,
         Secrets,
         ExactDedup,
         NearDedup,
         RepoDedup,
+        SemanticDedup,
         Syntax,
         SyntaxHeuristics,
     )

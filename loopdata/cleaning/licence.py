@@ -78,6 +78,7 @@ class Licence(CorpusStage):
     """Names the licence of documents."""
 
     name = "licence"
+    version = 2
     Config = LicenceConfig
     categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {
