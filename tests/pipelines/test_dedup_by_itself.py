@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.by_itself import dedup_file
 from pipelines.explain import explain_document
+from pipelines.plan import plan_run
 from tests.pipelines.command import Said, call
 from tests.pipelines.corpus_case import attempts, functions
 
@@ -119,6 +121,17 @@ def test_a_folder_keeps_its_files_and_a_second_call_does_what_changed(tmp_path: 
     assert dedup(capsys, tmp_path / "in", out).code == 0
     assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["a.jsonl", "fates.parquet", "rows.json"]
     assert not (out / "deep/b.jsonl.gz").exists()
+
+
+def test_plan_says_what_a_call_would_do(tmp_path: Path, capsys: Capsys) -> None:
+    data = write_jsonl(tmp_path / "t.jsonl", ROWS)
+    file = dedup_file(str(data), str(tmp_path / "out"), "exact", 0.7, {"text": "code"}, ())
+    left = {row.phase: row.to_run + row.waiting for row in plan_run(file)}
+    assert (left["ingest"], left["rows"], left["rows.fates"]) == (1, 1, 1)
+    said = call(capsys, "dedup", str(data), "--out", str(tmp_path / "out"), "--text", "code", "--kind", "exact",
+                "--runner", "inline")  # fmt: skip
+    assert said.code == 0, said.err
+    assert sum(row.to_run + row.waiting for row in plan_run(file)) == 0
 
 
 def test_order_and_cuts_of_files_change_nothing(tmp_path: Path, capsys: Capsys) -> None:
