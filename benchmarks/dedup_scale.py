@@ -107,7 +107,7 @@ class Blocks:
 
     def run(self, attempt: Attempt) -> None:
         rows = [{"doc_id": str(number), "text": "", "category": "code"} for number in range(self.first, self.stop)]
-        columns = {name: schema.DOCUMENT[name] for name in {*NearDedup.needs, "category"}}
+        columns = {name: schema.DOCUMENT[name] for name in {*NearDedup().needs, "category"}}
         table = schema.table_of(rows, schema.document_schema(columns))
         with attempt.table("documents", table.schema) as writer:
             writer.write(table)
