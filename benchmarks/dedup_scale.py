@@ -152,7 +152,7 @@ def main() -> None:
         "documents": documents,
         "partitions": partitions,
         "clusters_by_size": clusters,
-        "turns": 1 + sum(name.startswith("spread") for name in by_phase) // 2,
+        "turns": sum(name.startswith("contract") and name.endswith("reduce") for name in by_phase),
         "seconds": round(sum(found.seconds for group in by_phase.values() for found in group), 1),
         "phases": {name: cost(group) for name, group in by_phase.items()},
     }
