@@ -107,7 +107,7 @@ class Blocks:
 
     def run(self, attempt: Attempt) -> None:
         rows = [{"doc_id": str(number), "text": "", "category": "code"} for number in range(self.first, self.stop)]
-        columns = {name: schema.DOCUMENT[name] for name in {*NearDedup.needs, "category"}}
+        columns = {name: schema.DOCUMENT[name] for name in {*NearDedup().needs, "category"}}
         table = schema.table_of(rows, schema.document_schema(columns))
         with attempt.table("documents", table.schema) as writer:
             writer.write(table)
@@ -152,7 +152,7 @@ def main() -> None:
         "documents": documents,
         "partitions": partitions,
         "clusters_by_size": clusters,
-        "turns": 1 + sum(name.startswith("spread") for name in by_phase) // 2,
+        "turns": sum(name.startswith("contract") and name.endswith("reduce") for name in by_phase),
         "seconds": round(sum(found.seconds for group in by_phase.values() for found in group), 1),
         "phases": {name: cost(group) for name, group in by_phase.items()},
     }

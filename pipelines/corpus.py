@@ -169,14 +169,20 @@ def _sized(turn: Round, before: list[Manifest]) -> Round:
 
 
 def _settle(label: str, turn: Round, given: list[Manifest], drive: Callable[..., list[Manifest]]) -> list[Manifest]:
-    """Repeat a round behind its `via` until it gives what it gave before; while planning, not at all."""
+    """Repeat a round behind its `via` until it gives what it gave before; while planning, not at all.
+
+    What is left may fit in one table after some turns: then `via` is left out, and if it did fit, that was the last.
+    """
     if turn.via is None:
         return given
+    alone = False
     for number in range(2, MAX_TURNS + 1):
         if any(not found.known for found in given) or sum(found.figures["tables"] for found in given) <= 1:
             return given
-        after = drive(turn, drive(turn.via, given, f"-{number}"), f"-{number}")
-        if [whole(found, "rows").digest for found in after] == [whole(found, "rows").digest for found in given]:
+        alone = not alone and sum(found.figures["rows"] for found in given) <= turn.rows_each
+        after = drive(turn, given if alone else drive(turn.via, given, f"-{number}"), f"-{number}")
+        same = [whole(found, "rows").digest for found in after] == [whole(found, "rows").digest for found in given]
+        if same and not alone:
             return after
         given = after
     raise RunError(f"the round '{turn.name}' of '{label}' came to no rest in {MAX_TURNS} turns", "report it")

@@ -69,6 +69,17 @@ def test_edges_that_fit_in_no_one_table_give_the_same_documents(
     assert applied(tmp_path / "run") == applied(inline_run)
 
 
+def test_edges_that_fit_in_one_table_after_a_turn_are_connected_there(
+    near_data: dict[str, Any], inline_run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near, "ROWS_EACH", 12)
+    complete(near_data | {"run": str(tmp_path / "run")})
+    phases = {phase for phase, _, _ in outputs(tmp_path / "run")}
+    assert "near_dedup.contract-2.reduce" in phases
+    assert not {"near_dedup.spread-2.map", "near_dedup.contract-3.map"} & phases
+    assert applied(tmp_path / "run") == applied(inline_run)
+
+
 def applied(run: str | Path) -> dict[tuple[str, str, str], str]:
     return {name: digest for name, digest in outputs(run).items() if name[0] == "near_dedup.apply"}
 
