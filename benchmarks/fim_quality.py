@@ -8,7 +8,6 @@ share whose definition is in the context, by language and way of choosing it. Ru
 [--save]`. Limit: a folder that is not named leaves its group empty.
 """
 
-import ast
 import gzip
 import json
 import os
@@ -17,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ from loopdata.fim.characters import Text
 from loopdata.fim.draws import Draws
 from loopdata.fim.holes import LEVEL_OF, Hole, Sizes, draw_hole
 from loopdata.fim.repo_level import RepoBuilder, RepoConfig
-from loopdata.retrieval.copies import MIN_BYTES, RUN
+from loopdata.retrieval.copies import MIN_BYTES, RUN, Guard
 from loopdata.syntax.parse import forget
 from tests.fim.test_python_levels import Oracle
 
@@ -37,6 +37,7 @@ SETS = {"single_line": "SingleLine", "multi_line": "MultiLine", "span": "RandomS
 KINDS = {"single_line": ("line",), "multi_line": ("line",), "span": ("char", "ast_span")}
 DRAWS = 12  # of each kind in each program
 FILES, FILE_DRAWS = 120, 10
+LEAK_FILES = 300  # of each repository are copied
 HOLES = 60  # files of each repository whose contexts are looked at
 LANGUAGES = {"express": "JavaScript", "fmt": "C++", "gin": "Go", "gson": "Java", "jq": "C", "ripgrep": "Rust",
              "zod": "TypeScript"}  # by checkout; of others Python  # fmt: skip
@@ -131,22 +132,33 @@ def confirmed() -> dict[str, Any]:
 
 
 def leaks(tables: dict[str, pa.Table]) -> dict[str, Any]:
-    """Every file is copied to another folder; no context may hold a long run of a function that is to be filled in."""
+    """Every file is copied to another folder; no context may hold a long run of a function that is to be filled in.
+
+    `unguarded` is the same without the guard: how often the copy would have been there.
+    """
     fim = {"rate": 1.0, "kinds": {"function": 1, "function_body": 1}, "max_bytes": 8_192}
     builder = RepoBuilder(parse_config(RepoConfig, {"fim": fim}, "samples.repo"), label="repo")
     found: dict[str, Any] = {}
     for name, table in tables.items():
-        table = with_copies(table.slice(0, 400))
-        holes = leaked = 0
-        for part in builder.render_parts(table):
-            for row in part.filter(part["whole"]).to_pylist():
-                if not row["parents"][-1].startswith("copies/"):
-                    middle, context = _middle_and_context(row)
-                    if len(middle) >= MIN_BYTES:
-                        holes += 1
-                        leaked += any(run in context for run in _runs(middle))
-        found[name] = {"middles": holes, "leaked": leaked}
+        copied = with_copies(table.slice(0, LEAK_FILES))
+        holes, leaked = _leaked(builder, copied)
+        with mock.patch.object(Guard, "leaks", return_value=False):
+            _, unguarded = _leaked(builder, copied)
+        found[name] = {"middles": holes, "leaked": leaked, "unguarded": unguarded}
     return found
+
+
+def _leaked(builder: RepoBuilder, table: pa.Table) -> tuple[int, int]:
+    """Middles of the originals that are long enough to be guarded, and how many of them are in their context."""
+    holes = leaked = 0
+    for part in builder.render_parts(table):
+        for row in part.filter(part["whole"]).to_pylist():
+            if not row["parents"][-1].startswith("copies/"):
+                middle, context = _middle_and_context(row)
+                if len(middle) >= MIN_BYTES:
+                    holes += 1
+                    leaked += any(run in context for run in _runs(middle))
+    return holes, leaked
 
 
 def with_copies(table: pa.Table) -> pa.Table:
@@ -200,7 +212,13 @@ def main() -> None:
         "retrieval": found,
     }
     ratios = {"random_files": mean["ours"]["anywhere"] / max(mean["random_files"]["anywhere"], 0.001)} if mean else {}
-    report("fim_quality", ratios, figures, input_hash(ast.__name__, *sorted(tables)), PACKAGES)
+    report(
+        "fim_quality",
+        ratios,
+        figures,
+        input_hash(*(str(table["text"].nbytes) for table in tables.values()), *tables),
+        PACKAGES,
+    )
 
 
 if __name__ == "__main__":

@@ -212,14 +212,16 @@ def train(config: Config, sets: Sets = None) -> None:
 
 @app.command(short_help="Say what each loop of a trained model does.")
 def diagnose(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or the folder of a training.", metavar="CHECKPOINT")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint; or a training's folder or config.", metavar="CHECKPOINT")
+    ],
     data: Annotated[str | None, typer.Option(help="The dataset folder; by default the run that it lies in.")] = None,
     sequences: Annotated[int, typer.Option(min=1, help="Held-out sequences to measure on.")] = 32,
     as_json: Json = False,
 ) -> None:
     """Measure every loop of a trained model on held-out sequences: bits per byte, moves of the state, gates.
 
-    Example: loopdata diagnose runs/quickstart/train/two_loops-*
+    Example: loopdata diagnose runs/quickstart/train/two_loops.yaml
     """
     from pipelines.diagnose import diagnose_checkpoint, print_diagnosis
 

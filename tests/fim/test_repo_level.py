@@ -247,6 +247,21 @@ def test_a_copy_that_is_cut_between_two_chunks_is_not_put_together_again() -> No
         assert hole not in "".join(entry["text"] for entry in row["segments"][:-7])
 
 
+def test_what_is_refused_leaves_its_room_to_others() -> None:
+    line = "compute(alpha, beta, gamma, delta)\n"
+    texts = {
+        "a.py": f"alpha, beta\n{line}alpha, beta\n",
+        "copy.py": f"alpha, beta\n{line}",
+        "other.py": "alpha, 1\n" * 4,
+    }
+    table = used_as(documents(texts), "context", "copy.py", "other.py")
+    fim = HOLES | {"min_chars": len(line), "max_chars": len(line)}
+    found = [
+        rows(table, fim=fim, context={"max_bytes": 56, "order": order})[0] for order in ("relevance", "topological")
+    ]
+    assert [row["parents"] for row in found] == [["other.py", "a.py"]] * 2
+
+
 NAMES = ["a.py", "b.py", "p/__init__.py", "p/c.py", "d.ts", "README.md", "e.rs", "größe.c"]
 PARTS = [
     "import a\n", "from p import c\n", "from b import x\n", "def f(x):\n    return x\n", "x = 1\r\n", "\n", "größe",
