@@ -205,9 +205,9 @@ def model_step(attend: Attention | None, tokens_BT: Tensor) -> Callable[[], Tens
     documents = Documents.whole(1, tokens_BT.shape[1] - 1)
 
     def run() -> Tensor:
-        with mock.patch("model.attention.gated_attention", attend or gated_attention):
+        with mock.patch("model.context.gated_attention", attend or gated_attention):
             states_BTD = model(tokens_BT[:, :-1], documents)
-        loss = sum_of_nats(states_BTD[0], model.readout, tokens_BT[0, 1:])
+        loss, _ = sum_of_nats(states_BTD[0], model.readout, tokens_BT[0, 1:])
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
