@@ -1,10 +1,12 @@
 """Gated attention by the Triton kernels, as operators of `torch.library` that autograd and `torch.compile` pass.
 
-Enters: tensors as in `kernels.gated_attention`, and the bounds of documents. Leaves: outputs, with gradients.
-`fused_attention` computes both parts in one kernel and keeps O and two log-sum-exps; `local_attention` takes the global
-output from a library, adds local part and gate, and keeps that global output and one log-sum-exp. `forward` and
-`backward` below launch the kernels in any of their modes. Needs a CUDA device, or TRITON_INTERPRET=1 set before the
-first import of Triton (fp32 and fp16 only: the interpreter computes bf16 wrongly).
+Enters: tensors as in `kernels.gated_attention`, copied where they are not contiguous, and the bounds of documents.
+Leaves: outputs, with gradients. `fused_attention` computes both parts in one kernel and keeps O and two log-sum-exps;
+`local_attention` takes the global output from a library, adds local part and gate, and keeps that global output and one
+log-sum-exp; `fused_causal_attention` is the global part alone. None of them asks how many documents there are, so that
+a compiler sees the same shapes in every batch. `forward` and `backward` launch the kernels in any of their modes. Needs
+a CUDA device, or TRITON_INTERPRET=1 set before the first import of Triton (fp32 and fp16 only: the interpreter computes
+bf16 wrongly).
 Limit: nothing here was run on a GPU yet. The tiles were chosen by what ptxas says of registers, not by time.
 
 Legend: B batch, T queries, S keys, H query heads, G key heads, d head dimension, x gate width (1 or d).
