@@ -43,9 +43,9 @@ class ArmSummary:
 @dataclass
 class Summary:
     """`ran` maps a phase to the units that ran in this call; `samples` a category and split to [samples, tokens,
-    bytes]; `languages` a category to the languages of its training split; `fim` a category to the kinds of
-    holes, as [samples, bytes of their middles]; `shares` are the mixture's categories;
-    `commands` maps what to try next to what it does."""
+    bytes]; `languages` a category to the languages of its training split; `fim` a category to the kinds of holes, as
+    [samples, bytes of their middles]; `shares` are the mixture's categories; `rows` maps each file of a table to its
+    rows before and after; `commands` maps what to try next to what it does."""
 
     run: str
     ran: dict[str, int]
@@ -58,10 +58,13 @@ class Summary:
     shares: list[dict[str, Any]] = field(default_factory=list)
     arms: list[ArmSummary] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
+    rows: dict[str, list[int]] = field(default_factory=dict)
     commands: dict[str, str] = field(default_factory=dict)
 
 
-def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm], alarms: list[Alarm]) -> Summary:
+def summarise(
+    file: RunFile, driver: Driver, built: Built, arms: list[Arm], alarms: list[Alarm], rows: dict[str, list[int]]
+) -> Summary:
     """Gather what is shown."""
     packed = ("category", "split", "num_sequences", "tokens", "fill", "left_out", "left_out_tokens")
     return Summary(
@@ -76,6 +79,7 @@ def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm], alar
         built.mixture.figures["shares"] if built.mixture else [],
         [_arm(arm) for arm in arms],
         alarms,
+        rows,
         _commands(file, driver, built, arms),
     )
 
@@ -130,6 +134,10 @@ def print_summary(found: Summary, console: Console) -> None:
     print_stages(found.stages, console)
     for alarm in found.alarms:
         console.print(f"alarm: {alarm}", style="yellow", soft_wrap=True, highlight=False, markup=False)
+    if found.rows:
+        before, after = (sum(numbers) for numbers in zip(*found.rows.values(), strict=True))
+        files = "file" if len(found.rows) == 1 else "files"
+        console.print(f"\n{after:,} of {before:,} rows stay, in {len(found.rows):,} {files}.", highlight=False)
     if found.samples:
         console.print()
         console.print(_token_table(found))
