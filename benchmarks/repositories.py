@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from loopdata.fim.repo_level import RepoBuilder
 from loopdata.schema import document_schema, table_of
-from loopdata.syntax.language_names import of_path
+from loopdata.syntax.file_language import of_file
 
 MAX_BYTES = 500_000
 
@@ -31,7 +31,8 @@ def documents(folder: Path) -> pa.Table:
         if not hidden and path.is_file() and not path.is_symlink() and 0 < path.stat().st_size <= MAX_BYTES:
             text = _text(path)
             if text is not None:
-                rows.append({"doc_id": str(name), "path": str(name), "language": of_path(path.name), "text": text,
+                language = of_file(path.name, text.encode(), network=False).language
+                rows.append({"doc_id": str(name), "path": str(name), "language": language, "text": text,
                              "repo": folder.name, "category": "code", "split": "train", "use": "train"})  # fmt: skip
     return table_of(rows, document_schema(RepoBuilder.needs))
 
