@@ -76,8 +76,10 @@ def names_of(text: bytes, language: str | None) -> Names:
     if not isinstance(tree, Tree):
         return Names([], [])
     found = QueryCursor(_query(tree.language)).captures(tree.root)
-    lists = ([(text[node.start_byte : node.end_byte].decode(), node.start_byte) for node in found.get(name, ())]
-             for name in ("def", "call"))  # fmt: skip
+    lists = (
+        sorted((text[node.start_byte : node.end_byte].decode(), node.start_byte) for node in found.get(name, ()))
+        for name in ("def", "call")
+    )
     return Names(*lists)
 
 

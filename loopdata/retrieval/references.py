@@ -125,7 +125,8 @@ class _Found:
         self._source = tree.source
 
     def nodes(self, name: str) -> list[Node]:
-        return self._captures.get(name, [])
+        """In the order of the text: tree-sitter gives them in the order of a hash table."""
+        return sorted(self._captures.get(name, ()), key=lambda node: (node.start_byte, node.end_byte))
 
     def text(self, node: Node | None) -> str:
         return "" if node is None else self._source[node.start_byte : node.end_byte].decode("utf-8", "replace")

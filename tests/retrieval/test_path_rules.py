@@ -128,3 +128,9 @@ def test_a_name_that_is_passed_on_leads_to_its_definition_first(texts: dict[str,
 def test_odd_paths_do_no_harm(path: str) -> None:
     texts = {path: "import b\nfrom . import c\nfrom .. import d", "b.py": "", "c.js": "require('..')"}
     assert needs(texts).get("c.js") is None
+
+
+def test_what_a_file_needs_is_in_the_order_in_which_it_says_so() -> None:
+    letters = "qwertzuiopasdfghjklyxcvbnm"
+    texts = {"index.ts": "".join(f"import {{{one}}} from './{one}'\n" for one in letters)}
+    assert needs(texts | {f"{one}.ts": "" for one in letters}) == {"index.ts": [f"{one}.ts" for one in letters]}
