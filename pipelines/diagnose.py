@@ -1,8 +1,8 @@
 """What the loops of a checkpoint do, as tables and a picture.
 
-Enters: a checkpoint, or the folder or config of a training, and the dataset that it was trained on. Leaves: a Diagnosis, printed;
-`diagnosis.json` and `diagnosis.png` beside the checkpoint. Limit: one checkpoint at a time, on the held-out sequences
-of its own dataset.
+Enters: a checkpoint, or the folder or config of a training, and the dataset that it was trained on. Leaves: a
+Diagnosis, printed; `diagnosis.json` and `diagnosis.png` beside the checkpoint. Limit: one checkpoint at a time, on the
+held-out sequences of its own dataset.
 """
 
 import json
