@@ -1,4 +1,4 @@
-"""Which implementation of gated attention is the fastest here, measured once a class of shapes.
+"""Which implementation of causal or gated attention is the fastest here, measured once a class of shapes.
 
 Enters: a shape, type and device. Leaves: the name of an implementation. On a CPU, without Triton, or for what its
 kernels do not compute, the library's. On a GPU forward and backward of each candidate are timed on random numbers;
@@ -18,16 +18,28 @@ from typing import Any
 import torch
 
 from kernels.documents import Documents
-from kernels.implementations import IMPLEMENTATIONS, LARGEST_HEAD, Implementation, has_triton
+from kernels.implementations import (
+    CAUSAL,
+    IMPLEMENTATIONS,
+    LARGEST_HEAD,
+    CausalImplementation,
+    Implementation,
+    has_triton,
+)
 
-CANDIDATES: tuple[Implementation, ...] = ("fused", "hybrid", "sdpa")
+GATED: tuple[Implementation, ...] = ("fused", "hybrid", "sdpa")
+WITHOUT_GATE: tuple[CausalImplementation, ...] = ("fused", "sdpa")
 _TYPES = (torch.bfloat16, torch.float16, torch.float32)
-_WARM_UP, _REPEATS = 3, 7
+_ROUNDS, _CALLS = 5, 5
 
 
 @dataclass(frozen=True)
 class Shape:
-    """All that the choice may depend on. `whole`: every row is one document."""
+    """All that the choice may depend on; x = 0 is causal attention, without gate and window.
+
+    `whole`: every row is one document. `compiled`: a compiler traces the call, to which lanes of documents, of other
+    shapes in every batch, are one program each; the fused kernels know no lanes.
+    """
 
     device: torch.device
     dtype: torch.dtype
@@ -40,6 +52,7 @@ class Shape:
     window: int
     window_self: bool
     whole: bool
+    compiled: bool
 
     @property
     def kind(self) -> "Shape":
@@ -59,10 +72,10 @@ def choose(*shape_fields: Any) -> Implementation:
     shape = Shape(*shape_fields)
     if not _serves(shape):
         return "sdpa"
-    if torch.are_deterministic_algorithms_enabled():
+    if torch.are_deterministic_algorithms_enabled() or (shape.compiled and not shape.whole):
         return "fused"
     if shape.kind not in _chosen:
-        _chosen[shape.kind] = fastest(shape, _milliseconds_on_gpu)
+        _chosen[shape.kind] = fastest(shape, milliseconds_on_gpu)
     return _chosen[shape.kind]
 
 
@@ -75,7 +88,7 @@ def _serves(shape: Shape) -> bool:
 def fastest(shape: Shape, milliseconds: Callable[[Callable[[], object]], float]) -> Implementation:
     """The candidate with the fewest milliseconds; one that needs more memory than there is loses."""
     times: dict[Implementation, float] = {}
-    for name in CANDIDATES:
+    for name in GATED if shape.x else WITHOUT_GATE:
         try:
             times[name] = milliseconds(training_step(shape, name))
         except torch.OutOfMemoryError:
@@ -88,27 +101,30 @@ def training_step(shape: Shape, implementation: Implementation) -> Callable[[], 
     B, T, H, G, d = shape.B, shape.T, shape.H, shape.G, shape.d
     ids_T = torch.arange(T, device=shape.device) // (T if shape.whole else max(1, T // 4))
     documents = Documents.of(ids_T.expand(B, T))
-    sizes = [(H, d), (G, d), (G, d), (G, d), (G, d), (H, shape.x)]
+    sizes = [(H, d), (G, d), (G, d), (G, d), (G, d), (H, shape.x)][: 6 if shape.x else 3]
     tensors = [
         torch.randn(B, T, *size, device=shape.device, dtype=shape.dtype).requires_grad_() for size in sizes
     ]  # fmt: skip
     upstream = torch.randn(B, T, H, d, device=shape.device, dtype=shape.dtype)
 
     def step() -> object:
-        out = IMPLEMENTATIONS[implementation](*tensors, documents, shape.window, shape.window_self)
+        if shape.x:
+            out = IMPLEMENTATIONS[implementation](*tensors, documents, shape.window, shape.window_self)
+        else:
+            out = CAUSAL[implementation](*tensors, documents)
         return torch.autograd.grad(out, tensors, upstream)
 
     return step
 
 
-def _milliseconds_on_gpu(run: Callable[[], object]) -> float:
-    for _ in range(_WARM_UP):
-        run()
+def milliseconds_on_gpu(run: Callable[[], object]) -> float:
+    """Of one call among several in flight, as in a training, where launching costs nothing unless it is what limits."""
     times = []
-    for _ in range(_REPEATS):
+    for _ in range(1 + _ROUNDS):
         torch.cuda.synchronize()
         began = time.perf_counter()
-        run()
+        for _ in range(_CALLS):
+            run()
         torch.cuda.synchronize()
-        times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times)
+        times.append(1e3 * (time.perf_counter() - began) / _CALLS)
+    return statistics.median(times[1:])

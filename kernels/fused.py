@@ -1,11 +1,13 @@
 """Gated attention by the Triton kernels, as operators of `torch.library` that autograd and `torch.compile` pass.
 
-Enters: tensors as in `kernels.gated_attention`, and the bounds of documents. Leaves: outputs, with gradients.
-`fused_attention` computes both parts in one kernel and keeps O and two log-sum-exps; `local_attention` takes the global
-output from a library, adds local part and gate, and keeps that global output and one log-sum-exp. `forward` and
-`backward` below launch the kernels in any of their modes. Needs a CUDA device, or TRITON_INTERPRET=1 set before the
-first import of Triton (fp32 and fp16 only: the interpreter computes bf16 wrongly).
-Limit: nothing here was run on a GPU yet; tiles are guesses that autotuning may replace.
+Enters: tensors as in `kernels.gated_attention`, copied where they are not contiguous, and the bounds of documents.
+Leaves: outputs, with gradients. `fused_attention` computes both parts in one kernel and keeps O and two log-sum-exps;
+`local_attention` takes the global output from a library, adds local part and gate, and keeps that global output and one
+log-sum-exp; `fused_causal_attention` is the global part alone. None of them asks how many documents there are, so that
+a compiler sees the same shapes in every batch. `forward` and `backward` launch the kernels in any of their modes. Needs
+a CUDA device, or TRITON_INTERPRET=1 set before the first import of Triton (fp32 and fp16 only: the interpreter computes
+bf16 wrongly).
+Limit: nothing here was run on a GPU yet. The tiles were chosen by what ptxas says of registers, not by time.
 
 Legend: B batch, T queries, S keys, H query heads, G key heads, d head dimension, x gate width (1 or d).
 """
@@ -83,20 +85,19 @@ class Parts:
         return B, T, keys.shape[1], H, keys.shape[2], d
 
     @property
-    def numbers(self) -> tuple[int, int, int, float]:
+    def numbers(self) -> tuple[int, int, int, int, float]:
         _, T, S, _, _, d = self.sizes
-        return T, S, self.shift, d**-0.5
+        return T, S, triton.next_power_of_2(max(T, S)), self.shift, d**-0.5
 
     @property
     def constants(self) -> dict[str, Any]:
-        _, T, S, H, G, d = self.sizes
+        _, _, _, H, G, d = self.sizes
         nearest = 0 if self.window_self else 1
         gate = 0 if self.gate is None else 1 if self.gate.shape[3] == 1 else 2
         exact = torch.get_float32_matmul_precision() == "highest"
         return {
             "GATE": gate, "NEAREST": nearest, "FARTHEST": nearest + self.window - 1, "H": H, "G": G, "D": d,
             "P": max(16, triton.next_power_of_2(d)), "PRECISION": "ieee" if exact else "tf32",
-            "T_CLASS": triton.next_power_of_2(max(T, S)),
         }  # fmt: skip
 
 
@@ -161,15 +162,17 @@ def _launch(kernel: Any, parts: Parts, pointers: tuple[Tensor | None, ...], mode
     # A pointer that this mode does not follow may be any.
     arguments = [parts.q, *(parts.q if pointer is None else pointer for pointer in pointers), *parts.numbers]
     constants = {**modes, **parts.constants}
-    tiles = _tiles(kernel, parts.q.dtype, constants["P"])
+    tiles = tiles_for(kernel, parts.q.dtype, constants["P"])
     # Tuning would let a clock decide the order of a sum.
-    if len(tiles) == 1 or torch.are_deterministic_algorithms_enabled():
-        kernel[grid](*arguments, **constants, **tiles[0].blocks, **tiles[0].options)
-    else:
-        _tuned(kernel, tiles)[grid](*arguments, **constants)
+    fixed = len(tiles) == 1 or torch.are_deterministic_algorithms_enabled()
+    with torch.cuda.device_of(parts.q):  # type: ignore[no-untyped-call]
+        if fixed:
+            kernel[grid](*arguments, **constants, **tiles[0].blocks, **tiles[0].options)
+        else:
+            _tuned(kernel, tiles)[grid](*arguments, **constants)
 
 
-def _tiles(kernel: Any, dtype: torch.dtype, P: int) -> tuple[Tile, ...]:
+def tiles_for(kernel: Any, dtype: torch.dtype, P: int) -> tuple[Tile, ...]:
     """What to try; first the one that ptxas for sm_90 gives registers enough, or to within 8 bytes."""
     by_keys = kernel is triton_kernels.backward_keys
     if _INTERPRETED:
@@ -187,7 +190,7 @@ def _tiles(kernel: Any, dtype: torch.dtype, P: int) -> tuple[Tile, ...]:
 @cache
 def _tuned(kernel: Any, tiles: tuple[Tile, ...]) -> Any:
     configs = [triton.Config(tile.blocks, **tile.options) for tile in tiles]
-    return triton.autotune(configs, key=["T_CLASS", "H", "G", "D", "GATE", "FARTHEST", "LOCAL"])(kernel)
+    return triton.autotune(configs, key=["length_class", "H", "G", "D", "GATE", "FARTHEST", "GLOBAL", "LOCAL"])(kernel)
 
 
 @torch.library.custom_op("loopdata::gated_attention", mutates_args=())
@@ -239,10 +242,28 @@ def _local_backward(
     return grads["q"], grads["k2"], grads["v2"], grads["gate"], grads["given"]
 
 
+@torch.library.custom_op("loopdata::causal_attention", mutates_args=())
+def fused_causal_attention(
+    q: Tensor, k: Tensor, v: Tensor, begins_BT: Tensor, ends_BT: Tensor
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Causal attention inside of documents, and its log-sum-exp, through which no gradient flows."""
+    out, lse1, _ = forward(Parts(q, begins_BT, ends_BT, k, v))
+    assert lse1 is not None
+    return out, lse1
+
+
+@torch.library.custom_op("loopdata::causal_attention_backward", mutates_args=())
+def _causal_backward(
+    q: Tensor, k: Tensor, v: Tensor, begins_BT: Tensor, ends_BT: Tensor, out: Tensor, lse1: Tensor, d_out: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    grads = backward(Parts(q, begins_BT, ends_BT, k, v), out, lse1, None, d_out)
+    return grads["q"], grads["k1"], grads["v1"]
+
+
 def _register(operator: Any, gradient: Any, statistics: int, tensors: int) -> None:
     """Shapes without data, and autograd, for an operator that gives an output and `statistics` log-sum-exps.
 
-    Of its arguments the first `tensors` have gradients; then come begins, ends, window and window_self.
+    Of its arguments the first `tensors` have gradients; then come begins, ends, and what says which window.
     """
 
     @operator.register_fake  # type: ignore[untyped-decorator]
@@ -262,10 +283,11 @@ def _register(operator: Any, gradient: Any, statistics: int, tensors: int) -> No
         ctx.mark_non_differentiable(*output[1:])
 
     def differentiate(ctx: Any, d_out: Tensor, *_: Any) -> tuple[Any, ...]:
-        return *gradient(*ctx.saved_tensors, d_out, *ctx.window), None, None, None, None
+        return *gradient(*ctx.saved_tensors, d_out, *ctx.window), None, None, *(None for _ in ctx.window)
 
     operator.register_autograd(differentiate, setup_context=remember)
 
 
 _register(fused_attention, _fused_backward, statistics=2, tensors=6)
 _register(local_attention, _local_backward, statistics=1, tensors=5)
+_register(fused_causal_attention, _causal_backward, statistics=1, tensors=3)

@@ -1,7 +1,7 @@
 """Attention of the looped transformer: causal for the first loop, gated global and local for the later ones.
 
 Enters: queries, keys and values [B, T, heads, d], gate logits, `Documents`. Leaves: outputs [B, T, H, d]. Equations
-2–5 of LoopCoder, by one of four implementations:
+2–5 of LoopCoder, by one of four implementations (causal attention: all but hybrid):
 
     sdpa       two calls of the library and a gate; any device; keeps both outputs for the backward pass
     fused      one Triton kernel; keeps the output and two log-sum-exps
@@ -14,15 +14,14 @@ Triton's interpreter and compiled for Hopper, but not yet run on a GPU.
 Legend: B batch, T positions, H query heads, G key heads, d head dimension, x gate width (1: a head, d: a channel).
 """
 
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from kernels.choice import choose
 from kernels.documents import Documents
-from kernels.implementations import IMPLEMENTATIONS, Implementation
-from kernels.reference import causal_reference
-from kernels.sdpa import attend_causally
+from kernels.implementations import CAUSAL, IMPLEMENTATIONS, CausalImplementation, Implementation
 
 
 def causal_attention(
@@ -31,12 +30,15 @@ def causal_attention(
     v_BTGd: Tensor,
     documents: Documents,
     *,
-    implementation: Literal["sdpa", "reference"] = "sdpa",
+    implementation: CausalImplementation | Literal["auto"] = "auto",
 ) -> Tensor:
     """Each position attends to itself and what stands before it in its document. ValueError on shapes that differ."""
     _check(q_BTHd, (k_BTGd, v_BTGd), documents)
-    attend = causal_reference if implementation == "reference" else attend_causally
-    return attend(q_BTHd, k_BTGd, v_BTGd, documents)
+    if implementation == "auto":
+        chosen = _chosen(q_BTHd, k_BTGd, 0, documents, 0, False)
+    else:
+        chosen = implementation
+    return CAUSAL[chosen](q_BTHd, k_BTGd, v_BTGd, documents)
 
 
 def gated_attention(
@@ -62,14 +64,20 @@ def gated_attention(
     if window < 0:
         raise ValueError(f"window must not be negative, not {window}")
     if implementation == "auto":
-        B, T, H, d = q_BTHd.shape
-        sizes = (B, T, H, k1_BTGd.shape[2], d, gate_BTHx.shape[3])
-        whole = documents.lanes is None
-        chosen = choose(q_BTHd.device, q_BTHd.dtype, *sizes, window, window_self, whole)
+        chosen = _chosen(q_BTHd, k1_BTGd, gate_BTHx.shape[3], documents, window, window_self)
     else:
         chosen = implementation
     tensors = (q_BTHd, k1_BTGd, v1_BTGd, k2_BTGd, v2_BTGd, gate_BTHx)
     return IMPLEMENTATIONS[chosen](*tensors, documents, window, window_self)
+
+
+def _chosen(
+    q_BTHd: Tensor, k_BTGd: Tensor, gate_width: int, documents: Documents, window: int, window_self: bool
+) -> Any:  # fmt: skip
+    B, T, H, d = q_BTHd.shape
+    sizes = (B, T, H, k_BTGd.shape[2], d, gate_width)
+    whole, compiled = documents.lanes is None, torch.compiler.is_compiling()
+    return choose(q_BTHd.device, q_BTHd.dtype, *sizes, window, window_self, whole, compiled)
 
 
 def _check(q_BTHd: Tensor, others: tuple[Tensor, ...], documents: Documents, gate_BTHx: Tensor | None = None) -> None:

@@ -1,7 +1,7 @@
-"""The ways to compute gated attention, all of one signature: see `kernels.gated_attention` for what they mean.
+"""The ways to compute causal and gated attention: see `kernels.gated_attention` for what their names mean.
 
-Enters: queries, both pairs of keys and values, gate logits, documents, window. Leaves: outputs [B, T, H, d]. Limit:
-shapes are checked by the caller.
+Enters: queries, keys and values, for gated attention a second pair, gate logits and window; documents. Leaves: outputs
+[B, T, H, d]. Limit: shapes are checked by the caller.
 
 Legend: B batch, T positions, H query heads, G key heads, d head dimension, x gate width (1 or d).
 """
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from kernels.documents import Documents
-from kernels.reference import gated_reference
+from kernels.reference import causal_reference, gated_reference
 from kernels.sdpa import attend_causally, attend_in_band
 
 Implementation = Literal["sdpa", "fused", "hybrid", "reference"]
+CausalImplementation = Literal["sdpa", "fused", "reference"]
 # Channels of a head that the Triton kernels take.
 LARGEST_HEAD = 128
 
@@ -69,7 +70,20 @@ def _operators(wanted: str) -> ModuleType:
     return fused
 
 
-IMPLEMENTATIONS: dict[Implementation, Callable[..., Tensor]] = {
+def _causal_by_fusion(q_BTHd: Tensor, k_BTGd: Tensor, v_BTGd: Tensor, documents: Documents) -> Tensor:
+    operators = _operators("fused")
+    out_BTHd: Tensor = operators.fused_causal_attention(
+        q_BTHd, k_BTGd, v_BTGd, documents.begins_BT, documents.ends_BT
+    )[0]  # fmt: skip
+    return out_BTHd
+
+
+CAUSAL: dict[str, Callable[..., Tensor]] = {
+    "sdpa": attend_causally,
+    "fused": _causal_by_fusion,
+    "reference": causal_reference,
+}
+IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "sdpa": _by_library,
     "fused": _by_fusion,
     "hybrid": _by_both,

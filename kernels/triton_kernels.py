@@ -12,7 +12,8 @@ Blocks as in FlashAttention-2 (Dao 2023), the gate's algebra our own. No atomics
 Limit: a NaN in another document's keys reaches the queries that share a block with it, as 0·NaN.
 
 Legend: M queries of a block, N keys of a block, P channels padded to a power of two, D channels, H query heads, G key
-heads, T queries, S keys. A query sees the keys low … high, and a key is seen by the queries low … high.
+heads, T queries, S keys; `length_class` tells only the tuner how many these are. A query sees the keys low … high, and
+a key is seen by the queries low … high.
 """
 
 import triton
@@ -146,12 +147,12 @@ def _attend(
     return acc / some[:, None], lse_M
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length_class"])
 def forward(
     q_ptr, k1_ptr, v1_ptr, k2_ptr, v2_ptr, gate_ptr, given_ptr, begins_ptr, out_ptr, lse1_ptr, lse2_ptr,
-    T, S, shift, scale, GLOBAL: tl.constexpr, LOCAL: tl.constexpr, GATE: tl.constexpr, NEAREST: tl.constexpr,
-    FARTHEST: tl.constexpr, H: tl.constexpr, G: tl.constexpr, D: tl.constexpr, P: tl.constexpr,
-    PRECISION: tl.constexpr, T_CLASS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    T, S, length_class, shift, scale, GLOBAL: tl.constexpr, LOCAL: tl.constexpr, GATE: tl.constexpr,
+    NEAREST: tl.constexpr, FARTHEST: tl.constexpr, H: tl.constexpr, G: tl.constexpr, D: tl.constexpr,
+    P: tl.constexpr, PRECISION: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """One program a block of queries of one head, those with the most keys first."""
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * BLOCK_M
@@ -219,13 +220,13 @@ def _add_query_gradients(
     return dq
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length_class"])
 def backward_queries(
     q_ptr, k1_ptr, v1_ptr, k2_ptr, v2_ptr, gate_ptr, out_ptr, begins_ptr, lse1_ptr, lse2_ptr, do_ptr,
     dq_ptr, dgate_ptr, dgiven_ptr, rho1_ptr, rho2_ptr,
-    T, S, shift, scale, GLOBAL: tl.constexpr, LOCAL: tl.constexpr, GATE: tl.constexpr, NEAREST: tl.constexpr,
-    FARTHEST: tl.constexpr, H: tl.constexpr, G: tl.constexpr, D: tl.constexpr, P: tl.constexpr,
-    PRECISION: tl.constexpr, T_CLASS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    T, S, length_class, shift, scale, GLOBAL: tl.constexpr, LOCAL: tl.constexpr, GATE: tl.constexpr,
+    NEAREST: tl.constexpr, FARTHEST: tl.constexpr, H: tl.constexpr, G: tl.constexpr, D: tl.constexpr,
+    P: tl.constexpr, PRECISION: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Gradients of queries and gate, and the ρ that `backward_keys` reads. `out` is O, or O_g where that was given."""
     first = (tl.num_programs(0) - 1 - tl.program_id(0)) * BLOCK_M
@@ -325,12 +326,12 @@ def _add_key_gradients(
     return dk, dv
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length_class"])
 def backward_keys(
     q_ptr, k_ptr, v_ptr, gate_ptr, ends_ptr, lse_ptr, rho_ptr, do_ptr, dk_ptr, dv_ptr,
-    T, S, shift, scale, LOCAL: tl.constexpr, GATE: tl.constexpr, NEAREST: tl.constexpr,
+    T, S, length_class, shift, scale, LOCAL: tl.constexpr, GATE: tl.constexpr, NEAREST: tl.constexpr,
     FARTHEST: tl.constexpr, H: tl.constexpr, G: tl.constexpr, D: tl.constexpr, P: tl.constexpr,
-    PRECISION: tl.constexpr, T_CLASS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    PRECISION: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Gradients of a block of keys and values of one part: over the heads of the group, one after the other."""
     first = tl.program_id(0) * BLOCK_N

@@ -32,6 +32,7 @@ class ModelConfig:
     rope_theta: float = 10_000.0
     norm_epsilon: float = 1e-6
     tie_embeddings: bool = True
+    qkv_bias: bool = False  # on queries, keys and values, as in Qwen2
     loops: int = 2
     # Into loop r + 1, from embeddings E and state H:  add E + H · replace H · scaled a·E + b·H with the two numbers
     # below · parcae exp(−ΔA)·H + ΔB·E with learnt diagonals.

@@ -66,7 +66,10 @@ class _SumOfNats(torch.autograd.Function):
             grad_cV.scatter_add_(-1, at_c1, grad_cV.new_full(at_c1.shape, -1.0))
             grad_cV = grad_cV.to(product)
             grad_states_ND[begin : begin + len(targets_c)] = grad_cV @ matrix_VD
-            grad_readout_VD += grad_cV.T @ states_cD.to(product)
+            if product == grad_readout_VD.dtype:
+                grad_readout_VD.addmm_(grad_cV.T, states_cD.to(product))  # no V×D product beside the sum
+            else:
+                grad_readout_VD += grad_cV.T @ states_cD.to(product)
             begin += len(targets_c)
         ctx.save_for_backward(grad_states_ND, grad_readout_VD)
         ctx.mark_non_differentiable(nats_N)

@@ -8,7 +8,7 @@ Limit: a unit is one input of a source, however large.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ from loopdata.errors import ConfigError, RunError
 from loopdata.schema import source_schema
 from loopdata.sources.split import Splitter
 from loopdata.stage import CorpusStage, Input, Round, Source, unit_interval
+from pipelines.clusters import clusters_unit
 from pipelines.run_file import RunFile, split_corpus
 
 MAX_TURNS = 64  # of a repeated round
@@ -56,8 +57,15 @@ def list_inputs(file: RunFile) -> Listing:
     return Listing(inputs, _splitter(file, [item for _, item in inputs]))
 
 
-def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manifest]:
-    """Run (or plan) every phase up to the final documents; their manifests in the order of the units."""
+class Corpus(NamedTuple):
+    """The manifests of the final documents, in the order of the units, and of the pages on dedup stages."""
+
+    documents: list[Manifest]
+    clusters: list[Manifest]
+
+
+def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> Corpus:
+    """Run (or plan) every phase up to the final documents."""
     first, rest = split_corpus(file.corpus)
     units = [
         Unit(
@@ -71,6 +79,7 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
     ]
     manifests = phases.phase("ingest", units)
     columns = plan_columns(columns_of(source_schema(file.extra)), first)
+    described: list[Unit] = []
     for step, stages in rest:
         decided = decide(step, manifests, phases, file.limits.exchange_mb << 20)
         phase = f"{step.label}.apply"
@@ -88,9 +97,11 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
             )
             for found, (verdicts, failures) in zip(manifests, decided, strict=True)
         ]
-        manifests = phases.phase(phase, units)
+        before, manifests = manifests, phases.phase(phase, units)
         columns = plan_columns(columns, (step, *stages))
-    return manifests
+        described += clusters_unit(step, before, manifests)
+    clusters = phases.phase("clusters", described) if described else []
+    return Corpus(manifests, clusters)
 
 
 def _thinned(file: RunFile, inputs: list[tuple[Source, Input]]) -> list[tuple[Source, Input]]:

@@ -19,10 +19,10 @@ from loopdata import schema
 from loopdata.cleaning.encoded import Encoded, encoded
 from loopdata.cleaning.html_text import html_text
 from loopdata.cleaning.line_statistics import Statistics, measure, text_bytes
-from loopdata.cleaning.repetition import Repetition, repetition
-from loopdata.cleaning.rules import RulesConfig
-from loopdata.config import Strict
-from loopdata.stage import Fate, Outcome, Stage
+from loopdata.cleaning.repetition import duplicate_lines as lines_with_twins
+from loopdata.cleaning.repetition import top_grams, word_counts
+from loopdata.cleaning.rules import RulesConfig, RuleStage
+from loopdata.stage import Fate, Outcome
 from loopdata.syntax.language_names import UNKNOWN
 
 Bools = npt.NDArray[np.bool_]
@@ -46,9 +46,9 @@ class Batch:
         return measure(self.texts)
 
     @cached_property
-    def repetition(self) -> Repetition:
-        """Words, grams, twins of lines."""
-        return repetition(*text_bytes(self.texts), self.open)
+    def top_grams(self) -> Values:
+        """Shares of the most frequent gram of 2, 3 and 4 words."""
+        return top_grams(*text_bytes(self.texts), self.open)
 
     @cached_property
     def encoded(self) -> Encoded:
@@ -80,6 +80,11 @@ def lines(batch: Batch) -> Values:
 def longest_line(batch: Batch) -> Values:
     """Characters of the longest line."""
     return batch.statistics.longest_line
+
+
+def long_lines(batch: Batch) -> Values:
+    """Share of the characters in lines of more than 1,000."""
+    return _share(batch.statistics.in_long_lines, batch.statistics.characters)
 
 
 def mean_line(batch: Batch) -> Values:
@@ -119,27 +124,27 @@ def hexadecimal(batch: Batch) -> Values:
 
 def words(batch: Batch) -> Values:
     """Words."""
-    return batch.repetition.words
+    return word_counts(*text_bytes(batch.texts), batch.open)
 
 
 def duplicate_lines(batch: Batch) -> Values:
     """Share of lines with a twin."""
-    return batch.repetition.duplicate_lines
+    return lines_with_twins(*text_bytes(batch.texts), batch.open)
 
 
 def top_2grams(batch: Batch) -> Values:
     """Share of the most frequent pair of words."""
-    return batch.repetition.top_2grams
+    return np.asarray(batch.top_grams[0])
 
 
 def top_3grams(batch: Batch) -> Values:
     """Share of the most frequent three words."""
-    return batch.repetition.top_3grams
+    return np.asarray(batch.top_grams[1])
 
 
 def top_4grams(batch: Batch) -> Values:
     """Share of the most frequent four words."""
-    return batch.repetition.top_4grams
+    return np.asarray(batch.top_grams[2])
 
 
 def longest_encoded(batch: Batch) -> Values:
@@ -167,6 +172,7 @@ MEASURES: dict[str, Callable[[Batch], Values]] = {
     "characters": characters,
     "lines": lines,
     "longest_line": longest_line,
+    "long_lines": long_lines,
     "mean_line": mean_line,
     "alphabetic": alphabetic,
     "visible_alphabetic": visible_alphabetic,
@@ -201,23 +207,14 @@ class HeuristicsConfig(RulesConfig):
     measures = tuple(MEASURES)
 
 
-class Heuristics(Stage):
+class Heuristics(RuleStage):
     """Drops documents by rules on their bytes."""
 
     name = "heuristics"
     Config = HeuristicsConfig
-    categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "category", "text", "language")
     }
-
-    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
-        super().__init__(config, label=label, seed=seed)
-        self.rules = self.config.read()
-
-    def identity(self) -> dict[str, Any]:
-        """With the thresholds that the name of a preset stands for."""
-        return super().identity() | {"rules": self.config.resolved()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Try every rule on the documents that none before has hit."""

@@ -21,6 +21,9 @@ Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 
+LONG_LINE = 1_000
+
+
 class Statistics(NamedTuple):
     """One value a text."""
 
@@ -33,17 +36,20 @@ class Statistics(NamedTuple):
     alphanumeric: Ints  # letters, digits, and numbers such as ½
     blanks: Ints  # white space, line ends included
     hexadecimal: Ints  # in words such as 0x1F
+    in_long_lines: Ints  # in lines of more than LONG_LINE characters
 
 
 def measure(texts: pa.Array) -> Statistics:
     """Statistics of a `large_string` array without nulls."""
     data, offsets = text_bytes(texts)
-    found = np.zeros((9, len(offsets) - 1), np.int64)
+    found = np.zeros((10, len(offsets) - 1), np.int64)
     _count(data, offsets, _classes(), found)
-    characters, lines, longest, newlines, letters, digits, numbers, blanks, hexadecimal = found
+    characters, lines, longest, newlines, letters, digits, numbers, blanks, hexadecimal, in_long_lines = found
     mean = (characters - newlines) / np.maximum(lines, 1)
     alphanumeric = letters + digits + numbers
-    return Statistics(characters, lines, longest, mean, letters, digits, alphanumeric, blanks, hexadecimal)
+    return Statistics(
+        characters, lines, longest, mean, letters, digits, alphanumeric, blanks, hexadecimal, in_long_lines
+    )
 
 
 def text_bytes(texts: pa.Array) -> tuple[Bytes, Ints]:
@@ -99,7 +105,7 @@ def _count(data: Any, offsets: Any, classes: Any, found: Any) -> Any:
     for text in range(len(offsets) - 1):
         start, stop = offsets[text], offsets[text + 1]
         letters, digits, numbers, blanks, inside, hexadecimal = 0, 0, 0, 0, 0, 0
-        lines, longest, line_start, inside_before = 0, 0, start, 0
+        lines, longest, in_long, line_start, inside_before = 0, 0, 0, start, 0
         for block in range(start, stop, _BLOCK):
             sums = 0
             for at in range(block, min(block + _BLOCK, stop)):
@@ -109,7 +115,10 @@ def _count(data: Any, offsets: Any, classes: Any, found: Any) -> Any:
                     continue
                 if byte == 10:
                     inside_now = inside + (sums >> _INSIDE)
-                    longest = max(longest, at - line_start - (inside_now - inside_before))
+                    length = at - line_start - (inside_now - inside_before)
+                    longest = max(longest, length)
+                    if length > LONG_LINE:
+                        in_long += length
                     lines, line_start, inside_before = lines + 1, at + 1, inside_now
                 elif byte >= 0xC0:
                     kind = classes[_code_point(data, at)]
@@ -125,11 +134,13 @@ def _count(data: Any, offsets: Any, classes: Any, found: Any) -> Any:
             inside += sums >> _INSIDE
         newlines = lines
         if line_start < stop:
-            longest = max(longest, stop - line_start - (inside - inside_before))
-            lines += 1
+            length = stop - line_start - (inside - inside_before)
+            longest, lines = max(longest, length), lines + 1
+            in_long += length if length > LONG_LINE else 0
         found[0, text], found[1, text], found[2, text] = stop - start - inside, lines, longest
         found[3, text], found[4, text], found[5, text] = newlines, letters, digits
         found[6, text], found[7, text], found[8, text] = numbers, blanks, hexadecimal
+        found[9, text] = in_long
 
 
 @compiled

@@ -9,7 +9,7 @@ told apart by 64-bit hashes in a table that is searched in a bounded number of s
 Limit: who knows the hashes can write a text whose repeats are not seen.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from loopdata.cleaning.line_statistics import IN_WORD, Bytes, Ints
 from loopdata.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 _PRIME, _BASE = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)
@@ -27,35 +28,55 @@ _FOLDED = np.frombuffer(bytes(range(256)).lower(), np.uint8)
 _IS_BLANK = np.array([byte in b" \t\n\r\v\f" for byte in range(256)], np.bool_)
 
 
-class Repetition(NamedTuple):
-    """One value a text."""
-
-    words: Floats
-    top_2grams: Floats
-    top_3grams: Floats
-    top_4grams: Floats
-    duplicate_lines: Floats
+def word_counts(data: Bytes, offsets: Ints, wanted: Bools) -> Floats:
+    """Words of the texts that are wanted, NaN for the others."""
+    found = np.full(len(wanted), np.nan)
+    _count_words(data, offsets, wanted, found)
+    return found
 
 
-def repetition(data: Bytes, offsets: Ints, wanted: npt.NDArray[np.bool_]) -> Repetition:
-    """Measures of the texts that are wanted, NaN for the others."""
-    found = np.full((5, len(wanted)), np.nan)
-    _measure(data, offsets, wanted, found)
-    return Repetition(*found)
+def top_grams(data: Bytes, offsets: Ints, wanted: Bools) -> Floats:
+    """Shares of the most frequent gram of 2, 3 and 4 words: a row a size, a column a text, NaN where none is wanted."""
+    found = np.full((3, len(wanted)), np.nan)
+    _find_grams(data, offsets, wanted, found)
+    return found
+
+
+def duplicate_lines(data: Bytes, offsets: Ints, wanted: Bools) -> Floats:
+    """Share of lines with a twin of the texts that are wanted, NaN for the others."""
+    found = np.full(len(wanted), np.nan)
+    _find_twins(data, offsets, wanted, found)
+    return found
 
 
 @compiled
-def _measure(data: Any, offsets: Any, wanted: Any, found: Any) -> None:
+def _count_words(data: Any, offsets: Any, wanted: Any, found: Any) -> None:
+    for text in range(len(wanted)):
+        if wanted[text]:
+            count, inside = 0, False
+            for byte in data[offsets[text] : offsets[text + 1]]:
+                was, inside = inside, IN_WORD[byte]
+                count += inside > was
+            found[text] = count
+
+
+@compiled
+def _find_grams(data: Any, offsets: Any, wanted: Any, found: Any) -> None:
     for text in range(len(wanted)):
         if wanted[text]:
             source = data[offsets[text] : offsets[text + 1]]
             hashes = np.empty(len(source) // 2 + 1, np.uint64)
             lengths = np.empty(len(source) // 2 + 1, np.int32)
             count = _words(source, hashes, lengths)
-            found[0, text] = count
             for size in range(2, 5):
-                found[size - 1, text] = _top_share(hashes[:count], lengths[:count], size)
-            found[4, text] = _duplicate_share(source)
+                found[size - 2, text] = _top_share(hashes[:count], lengths[:count], size)
+
+
+@compiled
+def _find_twins(data: Any, offsets: Any, wanted: Any, found: Any) -> None:
+    for text in range(len(wanted)):
+        if wanted[text]:
+            found[text] = _duplicate_share(data[offsets[text] : offsets[text + 1]])
 
 
 @compiled

@@ -17,6 +17,7 @@ from pydantic import Field, FiniteFloat, field_validator
 
 from loopdata.cleaning.presets import PRESETS
 from loopdata.config import Strict, nearest
+from loopdata.stage import Stage
 from loopdata.syntax import language_names
 
 NONE = math.nan  # the threshold that nothing lies beyond
@@ -88,6 +89,24 @@ class RulesConfig(Strict):
             Rule(name, values.get(OTHERS, NONE), {key: value for key, value in values.items() if key != OTHERS})
             for name, values in self.resolved().items()
         ]
+
+
+class RuleStage(Stage):
+    """A stage of rules on code; the numbers of a preset, not its name, are part of its identity."""
+
+    categories = frozenset({"code"})
+
+    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
+        super().__init__(config, label=label, seed=seed)
+        self.rules = self.config.read()
+
+    def identity(self) -> dict[str, Any]:
+        """With the thresholds that the name of a preset stands for; null, as JSON has no NaN."""
+        rules = {
+            name: {language: None if math.isnan(value) else value for language, value in values.items()}
+            for name, values in self.config.resolved().items()
+        }
+        return super().identity() | {"rules": rules}
 
 
 def rule_names(measures: Iterable[str]) -> Iterable[str]:

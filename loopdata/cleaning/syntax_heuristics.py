@@ -18,9 +18,9 @@ import pyarrow as pa
 from tree_sitter import Node
 
 from loopdata import schema
-from loopdata.cleaning.rules import RulesConfig
-from loopdata.config import Strict
-from loopdata.stage import Fate, Outcome, Stage
+from loopdata.cleaning.rules import RulesConfig, RuleStage
+from loopdata.compiled import compiled
+from loopdata.stage import Fate, Outcome
 from loopdata.syntax.node_kinds import body_of
 from loopdata.syntax.parse import Tree, parse
 from loopdata.syntax.survey import (
@@ -37,7 +37,7 @@ from loopdata.syntax.survey import (
 )
 
 _ASSERTS = re.compile(rb"(?:\w+\.)*assert\w*\(", re.IGNORECASE)
-_TODO = re.compile(r"\b(?:todo|fixme|your code here)\b", re.IGNORECASE)
+_TODO = re.compile(rb"\b(?:todo|fixme|your code here)\b", re.IGNORECASE)
 _IS_BLANK = np.array([byte in b" \t\n\r\v\f" for byte in range(256)], np.bool_)
 
 
@@ -77,13 +77,10 @@ class Facts:
     @cached_property
     def code_lines(self) -> int:
         """Lines with something other than white space and comments."""
-        source = np.frombuffer(self.tree.source, np.uint8)
-        solid = ~_IS_BLANK[source]
+        is_code = np.ones(len(self.tree.source), np.bool_)
         for start, end in self.comments:
-            solid[start:end] = False
-        before = np.concatenate([[0], np.cumsum(solid)])
-        ends = np.append(np.flatnonzero(source == 10), len(source))
-        return int(np.count_nonzero(np.diff(before[ends], prepend=0)))
+            is_code[start:end] = False
+        return int(_count_lines(np.frombuffer(self.tree.source, np.uint8), is_code))
 
     def size(self, spans: Iterable[tuple[int, int]]) -> int:
         """Characters of spans that are apart from each other."""
@@ -113,6 +110,11 @@ def comments(facts: Facts) -> float:
     return _share(facts.comment_characters, facts.characters)
 
 
+def plain_comments(facts: Facts) -> float:
+    """Share of characters in comments, docstrings left out: a file of nothing but documentation is no empty file."""
+    return _share(facts.size(_merged(facts.nodes[COMMENT])), facts.characters)
+
+
 def strings(facts: Facts) -> float:
     """Share of characters in strings, of those outside comments."""
     docstrings = {node.id for node in facts.docstrings}
@@ -130,14 +132,19 @@ def asserts(facts: Facts) -> float:
 def todos(facts: Facts) -> float:
     """Share of all lines whose comment says that something is to do."""
     source = facts.tree.source
-    texts = (source[start:end].decode("utf-8", "replace") for start, end in facts.comments)
-    found = sum(_TODO.search(line) is not None for text in texts for line in text.split("\n"))
+    texts = [source[start:end] for start, end in facts.comments if _TODO.search(source, start, end)]
+    found = sum(_TODO.search(line) is not None for text in texts for line in text.split(b"\n"))
     return _share(found, source.count(b"\n") + (not source.endswith(b"\n")))
 
 
 def imports(facts: Facts) -> float:
     """Share of lines of imports."""
     return facts.share_of_lines(facts.nodes[IMPORT])
+
+
+def import_text(facts: Facts) -> float:
+    """Share of characters in imports, of all: a file that imports and documents is no empty file either."""
+    return _share(facts.size(_merged(facts.nodes[IMPORT])), facts.characters)
 
 
 def passes(facts: Facts) -> float:
@@ -171,16 +178,31 @@ MEASURES: dict[str, Callable[[Facts], float]] = {
     for measure in (
         error_share,
         comments,
+        plain_comments,
         strings,
         asserts,
         todos,
         imports,
+        import_text,
         passes,
         prints,
         trivial_functions,
         no_logic,
     )
 }
+
+
+@compiled
+def _count_lines(source: Any, is_code: Any) -> Any:
+    """Lines with a byte of code that is not blank."""
+    lines, has_code = 0, False
+    for at in range(len(source)):
+        if source[at] == 10:
+            lines += has_code
+            has_code = False
+        elif is_code[at] and not _IS_BLANK[source[at]]:
+            has_code = True
+    return lines + has_code
 
 
 def _share(part: int, whole: int) -> float:
@@ -224,24 +246,15 @@ class SyntaxHeuristicsConfig(RulesConfig):
     measures = tuple(MEASURES)
 
 
-class SyntaxHeuristics(Stage):
+class SyntaxHeuristics(RuleStage):
     """Drops documents by rules on their trees."""
 
     name = "syntax_heuristics"
     Config = SyntaxHeuristicsConfig
-    categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {
         **{name: schema.DOCUMENT[name] for name in ("doc_id", "category", "text", "language")},
         "ast_error_share": pa.float64(),  # null where there is no tree
     }
-
-    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
-        super().__init__(config, label=label, seed=seed)
-        self.rules = self.config.read()
-
-    def identity(self) -> dict[str, Any]:
-        """With the thresholds that the name of a preset stands for."""
-        return super().identity() | {"rules": self.config.resolved()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Try the rules on each document until one hits."""

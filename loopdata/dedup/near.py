@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
@@ -25,7 +25,7 @@ from loopdata.dedup.grams import Hashes, gram_sets
 from loopdata.dedup.index import AgainstConfig, AgainstIndex, Grams
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
-from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Partitions, Verdict
 from loopdata.stage import Fate, Round, Stage
 
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
@@ -74,23 +74,17 @@ class NearConfig(DedupConfig):
     permutations: int = Field(default=112, ge=1, le=4096)
     grams: Literal["words", "masked_identifiers"] = "words"
     words: int = Field(default=5, ge=1, le=64)
-    boilerplate: int | None = Field(default=50, ge=1)
-    partitions: int = Field(default=16, ge=1, le=65_536)
+    boilerplate: int | None = Field(default=20, ge=1)
+    partitions: Partitions = 16
     max_cluster_mb: int = Field(default=256, ge=1)
     index: str | None = None
-
-    @field_validator("partitions")
-    @classmethod
-    def _power_of_two(cls, partitions: int) -> int:
-        if partitions & (partitions - 1):
-            raise ValueError("give a power of two")
-        return partitions
 
 
 class NearDedup(Dedup):
     """Keeps one of nearly equal texts."""
 
     name = "near_dedup"
+    by_similarity = True
     stays = COPY
     Config = NearConfig
 

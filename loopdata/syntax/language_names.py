@@ -50,6 +50,7 @@ Go: go | |
 Go Checksums: | go.sum
 Go Module: | go.mod
 Gradle: gradle
+Graphviz (DOT): dot gv
 GraphQL: graphql gql graphqls
 Groovy: groovy gvy | Jenkinsfile | groovy
 HCL: hcl tf tfvars
@@ -137,6 +138,7 @@ Vue: vue
 WGSL: wgsl
 Wolfram Language: wl wls nb mathematica | | wolframscript
 WebAssembly: wat wast
+Web Ontology Language: owl
 XML: xml xsd rss wsdl csproj vcxproj fsproj props targets nuspec xaml resx dita rdf iml
 YAML: yml yaml | .clang-format .clang-tidy CITATION.cff yarn.lock glide.lock
 Yacc: y yacc yy

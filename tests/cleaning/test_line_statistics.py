@@ -27,7 +27,8 @@ def expected(text: str) -> tuple[float, ...]:
     # A word is one of bytes here: all beyond ASCII belongs to it.
     words = re.findall(rb"(?<![\w\x80-\xff])0[xX][0-9a-fA-F]+(?![\w\x80-\xff])", text.encode())
     mean = sum(lengths) / max(1, len(lines))
-    return (len(text), len(lines), max(lengths, default=0), mean, *kinds, sum(map(len, words)))
+    in_long_lines = sum(length for length in lengths if length > 1_000)
+    return (len(text), len(lines), max(lengths, default=0), mean, *kinds, sum(map(len, words)), in_long_lines)
 
 
 def rows(found: Statistics) -> list[tuple[float, ...]]:
@@ -49,7 +50,15 @@ def test_every_code_point_is_what_python_says_it_is() -> None:
 
 @pytest.mark.parametrize("size", [32_767, 32_768, 32_769, 100_000])
 def test_sums_do_not_run_into_each_other(size: int) -> None:
-    texts = ["a" * size, "1" * size, " " * size, "é" * size, "\U0001f600" * size, "é\n" * size]
+    texts = [
+        "a" * size,
+        "1" * size,
+        " " * size,
+        "é" * size,
+        "\U0001f600" * size,
+        "é\n" * size,
+        "é" * 1_000 + "\n" + "é" * 1_001,
+    ]
     assert rows(measure(columns(*texts))) == [expected(text) for text in texts]
 
 

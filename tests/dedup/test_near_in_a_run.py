@@ -17,6 +17,7 @@ EXTRA: dict[str, str | bytes] = {
     "alpha/deep/edited.py": EDITED,
     "lonely/deep/down/edited.py": EDITED + "# the end\n",
     "delta/held.go": HELD_OUT + "// and a remark at the end\n",
+    "clone/deep/main.py": functions("alpha", 20),
     "alpha/spaced.py": "# the same but for its looks\n\nloose  =  'beside the folders'\n",
 }
 
@@ -28,7 +29,9 @@ def near_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     write_files(root / "tree", EXTRA)
     data = run_data(root, root / "run")
     data["corpus"] = [
-        *data["corpus"],
+        *data["corpus"][:-1],
+        {"repo_dedup": {}},
+        data["corpus"][-1],
         {"near_dedup": {"threshold": 0.7}},
         {"syntax": {}},
         {"exact_dedup": {"by": "tokens"}, "as": "token_dedup"},
@@ -52,6 +55,7 @@ def test_copies_are_noted_with_their_survivors(inline_run: str) -> None:
     assert fate_of(inline_run, "alpha/deep/edited.py") == ("context", "near_copy", "main.py")
     assert fate_of(inline_run, "lonely/deep/down/edited.py") == ("dropped", "near_copy", "main.py")
     assert fate_of(inline_run, "delta/held.go") == ("dropped", "near_copy_of_held_out", "main.go")
+    assert fate_of(inline_run, "clone/deep/main.py") == ("dropped", "repo_copy", None)
     assert fate_of(inline_run, "alpha/spaced.py") == ("context", "token_copy", "loose.py")
 
 

@@ -1,5 +1,8 @@
 """The Triton kernels against the plain reference in fp64, with all gradients; in the interpreter where no GPU is."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kernels.documents import Documents
-from tests.kernels.examples import NAMES, assert_close, expected, found, ids_of, inputs, ragged
+from kernels.gated_attention import causal_attention, gated_attention
+from model.config import ModelConfig
+from model.looped import LoopedTransformer
+from tests.kernels.examples import NAMES, assert_close, expected, found, ids_of, inputs, ragged, upstream
 
 fused = pytest.importorskip("kernels.fused", reason="triton is not installed")
 
@@ -44,6 +50,20 @@ def test_outputs_and_all_gradients_are_those_of_the_reference(
 def test_a_thousand_positions_in_many_documents(implementation: str) -> None:
     ids = ids_of([1, 400, 1, 1, 63, 64, 65, 405])
     check(inputs(1000, d=32, rows=1), ids, implementation, 64, False)
+
+
+@pytest.mark.parametrize("T", [1, 33, 65])
+def test_causal_attention_and_its_gradients_are_those_of_the_reference(T: int) -> None:
+    x = {name: value.float().double() for name, value in inputs(T, G=2, H=4, d=24).items()}
+    leaves = [x[name].requires_grad_() for name in NAMES[:3]]
+    single = [leaf.detach().to(DEVICE, torch.float32).requires_grad_() for leaf in leaves]
+    documents, there = Documents.of(ragged(T)), Documents.of(ragged(T).to(DEVICE))
+    results = []
+    for tensors, each, name in ((leaves, documents, "reference"), (single, there, "fused")):
+        out = causal_attention(*tensors, each, implementation=name)
+        grads = torch.autograd.grad(out, tensors, upstream(x).to(out))
+        results.append(dict(zip(("out", *NAMES), (out.detach(), *grads), strict=False)))
+    assert_close(results[1], results[0], FP32)
 
 
 @pytest.mark.parametrize("implementation", KERNELS)
@@ -112,7 +132,7 @@ def test_tensors_in_another_order_of_strides_are_taken(implementation: str) -> N
 
 
 def test_two_backward_passes_give_the_same_bits() -> None:
-    x, ids = on_device(inputs(130, d=32, H=4, rows=1)), ids_of([60, 70])
+    x, ids = on_device(inputs(70, d=16, H=4, rows=1)), ids_of([30, 40])
     first, second = (found(x, ids, "fused", window=20) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -150,10 +170,15 @@ def arguments(implementation: str) -> tuple[object, ...]:
     tensors = [value.requires_grad_() for value in x.values()]
     if implementation == "hybrid":
         tensors = [tensors[0], *tensors[3:], torch.randn_like(tensors[0]).requires_grad_()]
+    if implementation == "causal":
+        return *tensors[:3], documents.begins_BT, documents.ends_BT
     return *tensors, documents.begins_BT, documents.ends_BT, 3, False
 
 
-@pytest.mark.parametrize(("operator", "implementation"), [("fused_attention", "fused"), ("local_attention", "hybrid")])
+@pytest.mark.parametrize(
+    ("operator", "implementation"),
+    [("fused_attention", "fused"), ("local_attention", "hybrid"), ("fused_causal_attention", "causal")],
+)
 def test_the_operators_keep_what_the_library_asks_of_operators(operator: str, implementation: str) -> None:
     torch.library.opcheck(getattr(fused, operator), arguments(implementation))
 
@@ -174,9 +199,43 @@ def test_a_compiled_function_passes_through_without_a_break(implementation: str,
     torch.testing.assert_close(grads, expected_grads)
 
 
-def found_with(ids: Tensor, implementation: str) -> object:
-    from kernels.gated_attention import gated_attention
+@pytest.mark.skipif(DEVICE == "cuda", reason="stands in for the GPU's clock")
+def test_a_tuner_tries_each_tile_once_a_class_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
 
+    def clock(run: Callable[[], object], **_: object) -> tuple[float, ...]:
+        run()
+        runs.append(1)
+        return (float(len(runs)),) * 3
+
+    monkeypatch.setattr(fused.triton, "autotune", partial(fused.triton.autotune, do_bench=clock))
+    monkeypatch.setattr(fused, "tiles_for", lambda *_: (fused.Tile(32, 16, 4, 1), fused.Tile(16, 32, 4, 1)))
+    fused._tuned.cache_clear()
+    try:
+        for T in (40, 40, 60):
+            check(inputs(T, d=16, rows=1), ids_of([7, T - 7]), "fused", 3, False)
+        # Two tiles for the forward kernel, for that by queries, and for that by keys of either part.
+        assert len(runs) == 8
+        check(inputs(9, d=16, rows=1), ids_of([9]), "fused", 3, False)
+        assert len(runs) == 16
+    finally:
+        fused._tuned.cache_clear()
+
+
+def test_a_compiled_model_takes_other_documents_without_another_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernels.choice._serves", lambda shape: True)
+    monkeypatch.setattr("kernels.choice.fastest", lambda *_: "fused")
+    monkeypatch.setattr(torch._dynamo.config, "error_on_recompile", True)
+    sizes = {"vocab_size": 11, "dim": 32, "layers": 1, "heads": 2, "kv_heads": 1, "head_dim": 16, "ffn_dim": 8}
+    model = LoopedTransformer(ModelConfig(**sizes, max_length=8, window=3)).to(DEVICE)
+    tokens = torch.arange(8, device=DEVICE).expand(2, 8)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    for rows in (([3, 5], [8]), ([3, 2, 3], [7, 1])):
+        documents = Documents.of(ids_of(*rows).to(DEVICE))
+        torch.testing.assert_close(compiled(tokens, documents), model(tokens, documents))
+
+
+def found_with(ids: Tensor, implementation: str) -> object:
     documents = Documents.of(ids.to(DEVICE))
     return lambda *leaves: 2 * gated_attention(*leaves, documents, window=3, implementation=implementation)
 
