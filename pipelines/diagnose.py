@@ -1,8 +1,8 @@
 """What the loops of a checkpoint do, as tables and a picture.
 
-Enters: a checkpoint, or the folder of a training, and the dataset that it was trained on. Leaves: a Diagnosis, printed;
-`diagnosis.json` and `diagnosis.png` beside the checkpoint. Limit: one checkpoint at a time, on the held-out sequences
-of its own dataset.
+Enters: a checkpoint, or the folder or config of a training, and the dataset that it was trained on. Leaves: a
+Diagnosis, printed; `diagnosis.json` and `diagnosis.png` beside the checkpoint. Limit: one checkpoint at a time, on the
+held-out sequences of its own dataset.
 """
 
 import json
@@ -18,6 +18,7 @@ from loopdata.tokens.shards import Dataset
 from model.checkpoint import load_model, newest_checkpoint, read_checkpoint
 from model.data import held_out_batches
 from model.diagnosis import Diagnosis, LoopMeasures, diagnose
+from model.train_config import load_train_config
 
 _ROWS = {
     "bits_per_byte": "bits per byte, read out here",
@@ -50,14 +51,14 @@ def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[D
 
 
 def _checkpoint(path: Path) -> Path:
-    """The checkpoint in a folder: itself, or the newest of a training."""
+    """The checkpoint in a folder: itself, or the newest of a training, which its config names too."""
+    if path.suffix in (".yaml", ".yml"):
+        path = Path(load_train_config(path).out)
     if read_checkpoint(path) is not None:
         return path
     newest = newest_checkpoint(path / "checkpoints") or newest_checkpoint(path)
     if newest is None:
-        raise ShardError(
-            f"{path} holds no whole checkpoint", "give a folder as runs/x/train/two_loops-…/checkpoints/step-…"
-        )
+        raise ShardError(f"{path} holds no whole checkpoint", "give one, or a config as runs/x/train/two_loops.yaml")
     return newest.path
 
 
