@@ -100,11 +100,11 @@ class Engine:
     def run(self, *stages: dict[str, Any]) -> list[Manifest]:
         file = resolve({"run": self.folder.url, "sources": {"t": NOWHERE}, "corpus": [{"clean": {}}, *stages]})
         driver = Driver(self.folder, InlineRunner(0), Progress(Console(file=io.StringIO())), Failures())
-        return build_corpus(file, self.listing, driver)
+        return build_corpus(file, self.listing, driver).documents
 
     def near_dedup(self) -> list[Manifest]:
         """Under a new name at each call, so that nothing is found done."""
-        return self.run({"near_dedup": {"words": WORDS}, "as": f"near{next(self._calls)}"})
+        return self.run({"near_dedup": {"words": WORDS, "boilerplate": None}, "as": f"near{next(self._calls)}"})
 
     def ids(self, manifests: list[Manifest]) -> set[str]:
         tables = (read_table(self.folder, found.output("documents"), ["doc_id"]) for found in manifests)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 import pyarrow as pa
 
 from loopdata.config import Strict
+from loopdata.errors import StageError
 from loopdata.storage import Folder
 
 T = TypeVar("T")
@@ -56,12 +57,25 @@ class Resource:
     sha256: str
 
     def load(self, loader: Callable[[bytes], T]) -> T:
-        """`loader` of the file's bytes; the same object for every stage of this process that asks with this loader."""
+        """`loader` of the file's bytes; the same object for every stage of this process that asks with this loader.
+
+        StageError where the file is gone, or not the one of this digest.
+        """
         key = (self.sha256, f"{loader.__module__}.{loader.__qualname__}")
         if key not in _loaded:
-            _loaded[key] = loader(self.folder.read(self.name))
+            _loaded[key] = loader(self._read())
         loaded: T = _loaded[key]
         return loaded
+
+    def _read(self) -> bytes:
+        where = f"{self.folder.url}/{self.name}"
+        try:
+            raw = self.folder.read(self.name)
+        except FileNotFoundError:
+            raise StageError(f"{where} is gone", "make it again") from None
+        if hashlib.sha256(raw).hexdigest() != self.sha256:
+            raise StageError(f"{where} is broken: it is not what was written", "make it again")
+        return raw
 
 
 _loaded: dict[tuple[str, str], Any] = {}
@@ -127,6 +141,9 @@ class Round:
                 `unit`: by it the rows come back to the unit that their document lies in.
     over        documents: map sees the documents of a unit; rows: map sees what the round before gave.
     partitions  how many parts the key space is cut into; fixed, never derived from the number of workers.
+    rows_each   over rows: no more parts than give each so many of the rows that come in; 0: always `partitions`.
+    via         over rows: the round is repeated, each time behind the round `via`, until it gives what it gave before.
+                One turn is enough where all rows met in one table.
     """
 
     name: str
@@ -134,6 +151,8 @@ class Round:
     gives: pa.Schema
     over: Literal["documents", "rows"] = "documents"
     partitions: int = 16
+    rows_each: int = 0
+    via: "Round | None" = None
 
 
 class CorpusStage(Step):

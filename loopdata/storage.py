@@ -9,6 +9,7 @@ nobody reads before a manifest names them; it may leave a part of one behind.
 import contextlib
 import hashlib
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from loopdata.errors import RunError
+
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -164,10 +167,23 @@ class Folder:
         with refused_writes(f"{self.url}/{name}"):
             fs.makedirs(fs._parent(path), exist_ok=True)
             if self.is_local:
-                _replace(path, data)
+                with _beside(Path(path)) as beside:
+                    beside.write_bytes(data)
             else:
                 fs.pipe_file(path, data)
         return Written(name, len(data), hashlib.sha256(data).hexdigest())
+
+    def copy_in(self, name: str, stream: IO[bytes]) -> None:
+        """Write a file from a stream. On a local disk it is there whole or not at all."""
+        if not self.is_local:
+            with self.create(name) as sink:
+                shutil.copyfileobj(stream, sink, _COPY_BYTES)
+            return
+        path = Path(self.path(name))
+        with refused_writes(f"{self.url}/{name}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _beside(path) as beside, beside.open("wb") as sink:
+                shutil.copyfileobj(stream, sink, _COPY_BYTES)
 
     def files(self) -> list[File]:
         """Every file below the folder, sorted by name; none where the folder does not exist."""
@@ -192,11 +208,12 @@ def _file(root: str, path: str, info: dict[str, Any]) -> File:
     return File(path[len(root) :].lstrip("/"), int(info.get("size") or 0), max(0.0, age))
 
 
-def _replace(path: str, data: bytes) -> None:
-    """Write beside the target, then rename over it."""
-    beside = Path(f"{path}.{uuid.uuid4().hex[:8]}.tmp")
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A place beside the target, which is renamed over it once all is written."""
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        beside.write_bytes(data)
+        yield beside
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

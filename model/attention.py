@@ -41,9 +41,9 @@ class LoopedAttention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.head_dim = config.head_dim
-        self.query = nn.Linear(config.dim, config.heads * config.head_dim, bias=False)
-        self.key = nn.Linear(config.dim, config.groups * config.head_dim, bias=False)
-        self.value = nn.Linear(config.dim, config.groups * config.head_dim, bias=False)
+        self.query = nn.Linear(config.dim, config.heads * config.head_dim, bias=config.qkv_bias)
+        self.key = nn.Linear(config.dim, config.groups * config.head_dim, bias=config.qkv_bias)
+        self.value = nn.Linear(config.dim, config.groups * config.head_dim, bias=config.qkv_bias)
         self.out = nn.Linear(config.heads * config.head_dim, config.dim, bias=False)
         self.gate = Gate(config) if config.loops > 1 else None
 

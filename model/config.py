@@ -1,9 +1,8 @@
 """What a looped transformer is: the frozen record that builds one, with every published variant as a switch.
 
-Enters: a YAML file or mapping of these keys. Leaves: a checked ModelConfig. The defaults are the seed's LoopCoder
-(eqs. 1–5): `H' = f(E + H)`, no shift, gate from the queries, window strictly before the position. LoopCoder's released
-code is `input_injection: replace, window_self: true`; LoopCoder-v2 is `input_injection: scaled, loop_shift: 1,
-gate_input: residual, window: 65, window_self: true, norm_each_loop: true`.
+Enters: a YAML file or mapping of these keys, of which `variant` stands for those of a published model. Leaves: a
+checked ModelConfig. The defaults are the seed's LoopCoder (eqs. 1–5): `H' = f(E + H)`, no shift, gate from the queries,
+window strictly before the position.
 Limit: depth is fixed by `loops`; a depth drawn per sequence is not here.
 """
 
@@ -15,6 +14,17 @@ from typing import Any, Literal
 
 from loopdata.errors import ConfigError
 from model.parsing import parse, read_yaml
+
+# Published models as switches; a key beside `variant` counts before the variant's.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "loopcoder": {},
+    "loopcoder-released": {"input_injection": "replace", "window_self": True},
+    "loopcoder-v2": {
+        "input_injection": "scaled", "loop_shift": 1, "gate_input": "residual", "window": 65, "window_self": True,
+        "norm_each_loop": True,
+    },
+    "parcae": {"input_injection": "parcae"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class ModelConfig:
     rope_theta: float = 10_000.0
     norm_epsilon: float = 1e-6
     tie_embeddings: bool = True
+    qkv_bias: bool = False  # on queries, keys and values, as in Qwen2
     loops: int = 2
     # Into loop r + 1, from embeddings E and state H:  add E + H · replace H · scaled a·E + b·H with the two numbers
     # below · parcae exp(−ΔA)·H + ΔB·E with learnt diagonals.
@@ -76,6 +87,7 @@ def load_model_config(source: str | Path | Mapping[str, Any], vocab_size: int, l
     ConfigError when the file states another vocabulary, or a key or value that cannot be.
     """
     values = dict(source) if isinstance(source, Mapping) else read_yaml(source)
+    values = _variant(values.pop("variant", "loopcoder")) | values
     if values.setdefault("vocab_size", vocab_size) != vocab_size:
         raise ConfigError(
             f"'model.vocab_size' is {values['vocab_size']!r}, the dataset has {vocab_size}", "leave the key out"
@@ -83,6 +95,12 @@ def load_model_config(source: str | Path | Mapping[str, Any], vocab_size: int, l
     if loops is not None:
         values["loops"] = loops
     return parse(ModelConfig, values, "model")
+
+
+def _variant(name: object) -> dict[str, Any]:
+    if name not in VARIANTS:
+        raise ConfigError(f"'model.variant' is {name!r}", f"there are: {', '.join(VARIANTS)}")
+    return VARIANTS[str(name)]
 
 
 def as_mapping(config: Any) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = train(load_train_config(override(read_yaml(options.config), options.set)), Lines())
     except LoopdataError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     except KeyboardInterrupt as stopped:
         sys.stderr.write(f"{stopped or 'interrupted'}\n")

@@ -29,6 +29,14 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Begin with a dense model: one of our checkpoints with one loop, or a Llama or Qwen2 folder, `fold`ed."""
+
+    checkpoint: str
+    fold: Literal["mean", "first", "middle", "last"] = "mean"
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training. Shares are of all steps; `tokens` counts positions, padding included."""
 
@@ -37,6 +45,7 @@ class TrainConfig:
     model: str | dict[str, Any]  # YAML file of a ModelConfig, or its keys
     loops: int | None = None  # instead of the model's own
     seed: Seed = field(default_factory=Seed)
+    start: Start | None = None  # instead of weights drawn by the seed
     tokens: int | None = None  # how long; without tokens and steps: one pass over the dataset's order
     steps: int | None = None
     # The defaults of batch and rate suit some 1M parameters and a few hundred steps; larger models want a lower rate.

@@ -29,6 +29,7 @@ from model.data import Batch, StepBatches, TrainingOrder, held_out_batches
 from model.device import choose_device, enough_memory, peak_megabytes, threads, uses_bf16, utilisation
 from model.evaluation import CategoryTally, evaluate
 from model.files import write_json
+from model.folding import fold
 from model.group import Group, joined, share, together
 from model.integrity import Integrity
 from model.interruption import Interruption
@@ -36,6 +37,7 @@ from model.journal import Journal
 from model.looped import LoopedTransformer
 from model.objective import Objective
 from model.optimiser import learning_rate, make_optimisers
+from model.pretrained import read_dense
 from model.result import Result, read_result, write_result
 from model.train_config import TrainConfig, identity
 
@@ -110,6 +112,8 @@ class _Training:
             config, parts.dataset, parts.origin, on_event, stop
         )  # fmt: skip
         self.model = LoopedTransformer(parts.model_config, config.seed.init).to(self.device)
+        if config.start is not None:
+            fold(*read_dense(config.start.checkpoint), self.model, config.start.fold)
         self.model.loop_gradient = LoopGradient(config.backprop_loops, config.loop_gradient_scale)
         self.objective = Objective(self.model)
         self.shared = share(self.objective, self.group, self.device)

@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|dedup|index|fim`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -46,6 +46,11 @@ class RunnerName(StrEnum):
     ray = "ray"
 
 
+RunnerOption = Annotated[RunnerName, typer.Option(help="One process, or Ray.")]
+Address = Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one by default.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Local workers; by default one a core.")]
+
+
 class GroupName(StrEnum):
     """How the account of a run is divided."""
 
@@ -63,9 +68,9 @@ def run(
     config: Config,
     sets: Sets = None,
     sample: Sample = None,
-    runner: Annotated[RunnerName, typer.Option(help="One process, or Ray.")] = RunnerName.ray,
-    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster; a local one by default.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local workers; by default one a core.")] = None,
+    runner: RunnerOption = RunnerName.ray,
+    address: Address = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Run a run file from raw sources to its last section. What is committed is not done again.
@@ -156,6 +161,21 @@ def attribution(
         print_written(written, Console())
 
 
+@app.command(short_help="Save what a run kept, to deduplicate against.")
+def index(run: Run, out: Annotated[str, typer.Option(help="Folder to write.")], as_json: Json = False) -> None:
+    """Save the signatures of what a run kept. A later run drops near copies of it by `near_dedup: {index: FOLDER}`.
+
+    Example: loopdata index runs/quickstart --out indexes/quickstart
+    """
+    from pipelines.save_index import save_index
+
+    documents = save_index(run, out)
+    if as_json:
+        _print_json({"index": out, "documents": documents})
+    else:
+        Console().print(f"{out}: {documents:,} documents")
+
+
 @app.command(short_help="Say what a shard holds, and where a token comes from.")
 def inspect(
     shard: Annotated[
@@ -188,6 +208,98 @@ def train(config: Config, sets: Sets = None) -> None:
 
     # Past typer, to which this code would be an interruption: what there is to say was said.
     sys.exit(train_main([config, *(part for item in sets or [] for part in ("--set", item))]))
+
+
+@app.command(short_help="Say what each loop of a trained model does.")
+def diagnose(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint; or a training's folder or config.", metavar="CHECKPOINT")
+    ],
+    data: Annotated[str | None, typer.Option(help="The dataset folder; by default the run that it lies in.")] = None,
+    sequences: Annotated[int, typer.Option(min=1, help="Held-out sequences to measure on.")] = 32,
+    as_json: Json = False,
+) -> None:
+    """Measure every loop of a trained model on held-out sequences: bits per byte, moves of the state, gates.
+
+    Example: loopdata diagnose runs/quickstart/train/two_loops.yaml
+    """
+    from pipelines.diagnose import diagnose_checkpoint, print_diagnosis
+
+    found, path = diagnose_checkpoint(checkpoint, data, sequences)
+    if as_json:
+        _print_json(found)
+    else:
+        print_diagnosis(found, path, Console())
+
+
+class DedupKind(StrEnum):
+    """What counts as a copy."""
+
+    exact = "exact"
+    tokens = "tokens"
+    near = "near"
+
+
+@app.command(short_help="Deduplicate Parquet or JSON lines.")
+def dedup(
+    data: Annotated[str, typer.Argument(help="A .parquet or .jsonl file, or a folder of them.", metavar="INPUT")],
+    out: Annotated[str, typer.Option(help="Where the rows that stay go; empty, or of an earlier call.")],
+    kind: Annotated[
+        DedupKind, typer.Option(help="Equal texts; equal but for white space and comments; or nearly equal ones.")
+    ] = DedupKind.near,
+    threshold: Annotated[float, typer.Option(help="Jaccard similarity from which rows are nearly equal.")] = 0.7,
+    text: Annotated[str, typer.Option(help="The column with the text.")] = "text",
+    id_: Annotated[str | None, typer.Option("--id", help="The column with ids; they name rows without path.")] = None,
+    repo: Annotated[str | None, typer.Option(help="The column with repositories.")] = None,
+    path: Annotated[str | None, typer.Option(help="The column with paths; the shortest survives.")] = None,
+    language: Annotated[str | None, typer.Option(help="The column with languages, else told by path.")] = None,
+    sets: Sets = None,
+    runner: RunnerOption = RunnerName.ray,
+    address: Address = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Write the rows that stay, every column as it was, and fates.parquet, which says of each other row why and for
+    which one it went. OUT/run holds the run: the same call goes on where it was interrupted, `loopdata explain OUT/run`
+    explains a row, and any key of OUT/run/run.yaml can be --set.
+
+    Example: loopdata dedup data.jsonl --out data-once --text text --threshold 0.8
+    """
+    from pipelines.by_itself import dedup_file
+    from pipelines.run import Choice, run_file
+    from pipelines.summary import print_summary
+
+    columns = {"text": text, "id": id_, "repo": repo, "path": path, "language": language}
+    file = dedup_file(data, out, kind.value, threshold, columns, tuple(sets or ()))
+    summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
+    if as_json:
+        _print_json(summary)
+    else:
+        print_summary(summary, Console())
+
+
+@app.command(short_help="Show files with holes to fill, in colours.")
+def fim(
+    files: Annotated[list[str], typer.Argument(help="Source files.", metavar="FILE…")],
+    sets: Sets = None,
+    seed: Annotated[int, typer.Option(help="Another one draws other holes.")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="How many samples are shown.")] = 5,
+    repo: Annotated[bool, typer.Option("--repo", help="Show each file behind what helps it of the others.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
+
+    Settings are those of an entry under `samples`: --set fim.layout=codellama, --set context.max_bytes=2000.
+
+    Example: loopdata fim loopdata/stage.py --set fim.layout=codellama
+    """
+    from pipelines.show_fim import draw_samples, print_samples
+
+    found = draw_samples(files, sets or [], seed, repo)
+    if as_json:
+        _print_json(found[:count])
+    else:
+        print_samples(found, count, Console())
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:

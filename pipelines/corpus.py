@@ -6,9 +6,9 @@ for all of them; a corpus-wide stage is a phase for each map and each reduce, an
 Limit: a unit is one input of a source, however large.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -17,11 +17,14 @@ from loopdata.engine.driver import Phases
 from loopdata.engine.exchange import Part, part, whole
 from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of, given_to
 from loopdata.engine.unit import Manifest, Output, Unit
-from loopdata.errors import ConfigError
+from loopdata.errors import ConfigError, RunError
 from loopdata.schema import source_schema
 from loopdata.sources.split import Splitter
 from loopdata.stage import CorpusStage, Input, Round, Source, unit_interval
+from pipelines.clusters import clusters_unit
 from pipelines.run_file import RunFile, split_corpus
+
+MAX_TURNS = 64  # of a repeated round
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,15 @@ def list_inputs(file: RunFile) -> Listing:
     return Listing(inputs, _splitter(file, [item for _, item in inputs]))
 
 
-def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manifest]:
-    """Run (or plan) every phase up to the final documents; their manifests in the order of the units."""
+class Corpus(NamedTuple):
+    """The manifests of the final documents, in the order of the units, and of the pages on dedup stages."""
+
+    documents: list[Manifest]
+    clusters: list[Manifest]
+
+
+def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> Corpus:
+    """Run (or plan) every phase up to the final documents."""
     first, rest = split_corpus(file.corpus)
     units = [
         Unit(
@@ -69,8 +79,9 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
     ]
     manifests = phases.phase("ingest", units)
     columns = plan_columns(columns_of(source_schema(file.extra)), first)
+    described: list[Unit] = []
     for step, stages in rest:
-        decided = _rounds(step, manifests, phases, file.limits.exchange_mb << 20)
+        decided = decide(step, manifests, phases, file.limits.exchange_mb << 20)
         phase = f"{step.label}.apply"
         units = [
             Unit(
@@ -86,9 +97,11 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> list[Manife
             )
             for found, (verdicts, failures) in zip(manifests, decided, strict=True)
         ]
-        manifests = phases.phase(phase, units)
+        before, manifests = manifests, phases.phase(phase, units)
         columns = plan_columns(columns, (step, *stages))
-    return manifests
+        described += clusters_unit(step, before, manifests)
+    clusters = phases.phase("clusters", described) if described else []
+    return Corpus(manifests, clusters)
 
 
 def _thinned(file: RunFile, inputs: list[tuple[Source, Input]]) -> list[tuple[Source, Input]]:
@@ -115,17 +128,29 @@ def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
 Decided = tuple[tuple[Part, ...], tuple[Output, ...]]
 
 
-def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
+def decide(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
     """Drive the rounds of a corpus stage; return each unit's verdicts and failures of its maps."""
     given: dict[str, list[Manifest]] = {}  # by the name of the round
     failures: list[list[Output]] = [[] for _ in manifests]
+
+    def reduced(turn: Round, name: str, mapped: list[Manifest]) -> list[Manifest]:
+        return phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
+
+    def over_rows(turn: Round, before: list[Manifest], repeat: str = "") -> list[Manifest]:
+        turn, name = _sized(turn, before), f"{step.label}.{turn.name}{repeat}"
+        return reduced(turn, name, phases.phase(f"{name}.map", _maps_of_rows(step, turn, f"{name}.map", before)))
+
+    before: list[Manifest] = []
     for turn in step.rounds:
-        name = f"{step.label}.{turn.name}"
-        mapped = phases.phase(f"{name}.map", _maps(step, turn, f"{name}.map", manifests, given))
-        given[turn.name] = phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
         if turn.over == "documents":
+            phase = f"{step.label}.{turn.name}.map"
+            mapped = phases.phase(phase, _maps_of_documents(step, turn, phase, manifests, given))
             for outputs, found in zip(failures, mapped, strict=True):
                 outputs.append(found.output("failures"))
+            before = reduced(turn, f"{step.label}.{turn.name}", mapped)
+        else:
+            before = _settle(step.label, turn, over_rows(turn, before), over_rows)
+        given[turn.name] = before
     last = step.rounds[-1]
     return [
         (_parts(given[last.name], given_to(last, found.unit)), tuple(outputs))
@@ -133,17 +158,49 @@ def _rounds(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_by
     ]
 
 
-def _maps(
+def _sized(turn: Round, before: list[Manifest]) -> Round:
+    """The round with no more partitions than its rows need: a fact of the data, whatever the number of workers."""
+    if not turn.rows_each:
+        return turn
+    rows, partitions = sum(found.figures.get("rows", 0) for found in before), 1
+    while partitions < turn.partitions and rows > partitions * turn.rows_each:
+        partitions *= 2
+    return replace(turn, partitions=partitions)
+
+
+def _settle(label: str, turn: Round, given: list[Manifest], drive: Callable[..., list[Manifest]]) -> list[Manifest]:
+    """Repeat a round behind its `via` until it gives what it gave before; while planning, not at all.
+
+    What is left may fit in one table after some turns: then `via` is left out, and if it did fit, that was the last.
+    """
+    if turn.via is None:
+        return given
+    alone = False
+    for number in range(2, MAX_TURNS + 1):
+        if any(not found.known for found in given) or sum(found.figures["tables"] for found in given) <= 1:
+            return given
+        alone = not alone and sum(found.figures["rows"] for found in given) <= turn.rows_each
+        after = drive(turn, given if alone else drive(turn.via, given, f"-{number}"), f"-{number}")
+        same = [whole(found, "rows").digest for found in after] == [whole(found, "rows").digest for found in given]
+        if same and not alone:
+            return after
+        given = after
+    raise RunError(f"the round '{turn.name}' of '{label}' came to no rest in {MAX_TURNS} turns", "report it")
+
+
+def _maps_of_rows(step: CorpusStage, turn: Round, phase: str, before: list[Manifest]) -> list[Unit]:
+    units = []
+    for found in before:
+        rows = whole(found, "rows")
+        task = Map(step, turn, None, (rows,), {}, found.unit)
+        units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
+    return units
+
+
+def _maps_of_documents(
     step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: Mapping[str, list[Manifest]]
 ) -> list[Unit]:
     units = []
-    if turn.over == "rows":
-        before = step.rounds[step.rounds.index(turn) - 1]
-        for found in given[before.name]:
-            rows = whole(found, "rows")
-            task = Map(step, turn, None, (rows,), {}, found.unit)
-            units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
-        return units
     back = [earlier for earlier in step.rounds if earlier.name in given and "unit" in earlier.gives.names]
     for found in manifests:
         documents = found.output("documents")

@@ -15,7 +15,9 @@ from loopdata.engine.unit import UNKNOWN, Manifest, Output, Unit
 from loopdata.errors import RunError
 from loopdata.stage import Builder, Resource
 from loopdata.storage import Written
+from pipelines.clusters import publish_clusters
 from pipelines.corpus import Listing, build_corpus
+from pipelines.rows import Rows, build_rows
 from pipelines.run_file import RunFile
 from pipelines.token_tasks import DrawMixture, EncodeSamples, PackSequences, PickTexts, TrainTokenizer
 
@@ -31,12 +33,18 @@ class Built:
     samples: dict[str, list[Manifest]] = field(default_factory=dict)
     packings: list[Manifest] = field(default_factory=list)
     mixture: Manifest | None = None
+    rows: Rows | None = None
 
 
 def build_dataset(file: RunFile, listing: Listing, phases: Phases) -> Built:
     """Run (or plan) every phase. RunError where no document is left to train on or to hold out."""
-    built = Built(build_corpus(file, listing, phases))
+    corpus = build_corpus(file, listing, phases)
+    built = Built(corpus.documents)
+    if isinstance(phases, Driver):
+        publish_clusters(phases, corpus.clusters)
     _check_splits(file, built.documents)
+    if file.rows_to is not None:
+        built.rows = build_rows(listing.inputs, built.documents, phases)
     if file.tokens is None:
         return built
     built.tokenizer = _tokenizer(file, built.documents, phases)

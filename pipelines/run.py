@@ -26,6 +26,7 @@ from pipelines.alarms import Watch
 from pipelines.corpus import list_inputs
 from pipelines.dataset import build_dataset
 from pipelines.proof import train_arms
+from pipelines.rows import check_rows, publish_rows
 from pipelines.run_file import RunFile, dump
 from pipelines.summary import Summary, summarise
 
@@ -44,6 +45,8 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
     if choice.runner == "inline" and (choice.address or choice.workers):
         raise ConfigError("--runner inline is one process", "leave out --workers and --address")
     pin_threads()
+    if file.rows_to is not None:
+        check_rows(file.rows_to, file.sources)
     listing = list_inputs(file)  # a source that is not there is a wrong request: it makes no run folder
     folder = Folder(file.run)
     with locked(folder):
@@ -56,10 +59,11 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
             dataset = build_dataset(file, listing, driver)
         finally:
             runner.close()
+        rows = publish_rows(driver, dataset.rows, file.rows_to) if dataset.rows and file.rows_to else {}
         arms = train_arms(file.arms, folder, dataset, console)
         driver.finish()
         sweep(folder, driver.ledger)
-        return summarise(file, driver, dataset, arms, watch.alarms)
+        return summarise(file, driver, dataset, arms, watch.alarms, rows)
 
 
 def _runner(file: RunFile, choice: Choice) -> Runner:

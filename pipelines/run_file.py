@@ -15,6 +15,7 @@ from pydantic import Field
 
 from loopdata.cleaning.as_text import AsText
 from loopdata.cleaning.clean import Clean
+from loopdata.cleaning.data_files import DataFiles
 from loopdata.cleaning.generated import Generated
 from loopdata.cleaning.heuristics import Heuristics
 from loopdata.cleaning.language import Language
@@ -26,6 +27,8 @@ from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.config import Strict, load_yaml, nearest, parse
 from loopdata.dedup.exact import ExactDedup
 from loopdata.dedup.near import NearDedup
+from loopdata.dedup.repositories import RepoDedup
+from loopdata.dedup.semantic import SemanticDedup
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Failures
 from loopdata.errors import ConfigError
@@ -49,11 +52,14 @@ STAGES: dict[str, type[Step]] = {
         Clean,
         Language,
         Licence,
+        DataFiles,
         Generated,
         Heuristics,
         Secrets,
         ExactDedup,
         NearDedup,
+        RepoDedup,
+        SemanticDedup,
         Syntax,
         SyntaxHeuristics,
     )
@@ -99,6 +105,12 @@ class MixtureSection(Strict):
     max_epochs: int = Field(default=4, ge=1)
 
 
+class RowsSection(Strict):
+    """Where the rows of tables go whose documents remain."""
+
+    to: str
+
+
 class FailuresSection(Strict):
     """How many documents may be quarantined before the run fails: the larger of the two."""
 
@@ -127,6 +139,7 @@ class _File(Strict):
     samples: dict[str, dict[str, Any]] = Field(default_factory=dict)
     mixture: MixtureSection | None = None
     train: dict[str, Any] | None = None
+    rows: RowsSection | None = None
     failures: FailuresSection = FailuresSection()
     alarms: AlarmsSection = AlarmsSection()
     limits: LimitsSection = LimitsSection()
@@ -148,6 +161,7 @@ class RunFile:
     tokens: TokensSection | None
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
+    rows_to: str | None
     failures: Failures
     alarms: AlarmsSection
     limits: LimitsSection
@@ -191,6 +205,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.tokens,
         file.mixture,
         arms,
+        _whole(file.rows.to) if file.rows else None,
         Failures(file.failures.max_documents, file.failures.max_share),
         file.alarms,
         file.limits,
@@ -201,6 +216,7 @@ def _repeatable(data: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[s
     """The mapping as it stays in the run folder: local paths whole, model files read in."""
     sources = {name: _whole_path(entry) for name, entry in data["sources"].items()}
     result = data | {"run": _whole(data["run"]), "sources": sources}
+    result |= {"rows": {"to": _whole(data["rows"]["to"])}} if data.get("rows") else {}
     return result | {"train": {"arms": arms}} if arms else result
 
 

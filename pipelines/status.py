@@ -20,7 +20,7 @@ from loopdata.storage import Folder
 from pipelines.places import place_name
 
 MAX_SHOWN = 10
-MAX_GROUPS = 40
+MAX_GROUPS = 20
 
 
 @dataclass
@@ -97,38 +97,31 @@ def print_stages(stages: list[Count], console: Console) -> None:
 
 
 def print_groups(stages: list[Count], by: str, console: Console) -> None:
-    """A row a language or source, the largest first: documents that came in, and the share that each stage dropped."""
-    groups = _groups(stages, by)
-    shown = [count.stage for count in stages if any(count.stage in found for found in groups.values())]
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in (by, "in", *shown, "kept"):
-        table.add_column(name, justify="left" if name == by else "right", no_wrap=True)
-    for name, found in sorted(groups.items(), key=lambda item: (-_first(item[1]).entered, item[0]))[:MAX_GROUPS]:
-        last = list(found.values())[-1]
-        shares = [_share(found.get(stage)) for stage in shown]
-        table.add_row(name, f"{_first(found).entered:,}", *shares, f"{last.entered - last.dropped:,}")
-    console.print(table)
-    if len(groups) > MAX_GROUPS:
-        console.print(f"(the {MAX_GROUPS} largest of {len(groups)}; --json has all)", style="dim")
-
-
-def _groups(stages: list[Count], by: str) -> dict[str, dict[str, Group]]:
-    """Name → stage → its part of the account, in the order of the stages."""
-    result: dict[str, dict[str, Group]] = {}
+    """A line a stage: the languages or sources of which it dropped the largest shares; then what there was, and is."""
     for count in stages:
-        for source, languages in count.groups.items():
-            for language, group in languages.items():
-                if name := source if by == "source" else language:
-                    result.setdefault(name, {}).setdefault(count.stage, Group()).add(group)
+        groups = _groups(count, by)
+        dropped = {name: group for name, group in groups.items() if group.dropped}
+        ranked = sorted(dropped.items(), key=lambda item: (-item[1].dropped / item[1].entered, item[0]))
+        shares = [f"{name} {group.dropped / group.entered:.1%} of {group.entered:,}" for name, group in ranked]
+        if shares:
+            print_list(f"{count.stage} dropped ", shares[:MAX_GROUPS], console)
+    named = [groups for count in stages if (groups := _groups(count, by))]
+    if named:
+        before = {name: group.entered for name, group in named[0].items()}
+        after = {name: group.entered - group.dropped for name, group in named[-1].items()}
+        for head, numbers in (("first ", before), ("kept ", after)):
+            ranked_numbers = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))[:MAX_GROUPS]
+            print_list(head, [f"{name} {number:,}" for name, number in ranked_numbers], console)
+
+
+def _groups(count: Count, by: str) -> dict[str, Group]:
+    """The account of a stage by one of the two; documents without a name are left out."""
+    result: dict[str, Group] = {}
+    for source, languages in count.groups.items():
+        for language, group in languages.items():
+            if name := source if by == "source" else language:
+                result.setdefault(name, Group()).add(group)
     return result
-
-
-def _first(found: dict[str, Group]) -> Group:
-    return next(iter(found.values()))
-
-
-def _share(group: Group | None) -> str:
-    return f"{group.dropped / group.entered:.1%}" if group is not None and group.dropped else ""
 
 
 def print_list(head: str, entries: Sequence[str], console: Console) -> None:

@@ -43,8 +43,9 @@ class ArmSummary:
 @dataclass
 class Summary:
     """`ran` maps a phase to the units that ran in this call; `samples` a category and split to [samples, tokens,
-    bytes]; `languages` a category to the languages of its training split; `shares` are the mixture's categories;
-    `commands` maps what to try next to what it does."""
+    bytes]; `languages` a category to the languages of its training split; `fim` a category to the kinds of holes, as
+    [samples, bytes of their middles]; `shares` are the mixture's categories; `rows` maps each file of a table to its
+    rows before and after; `commands` maps what to try next to what it does."""
 
     run: str
     ran: dict[str, int]
@@ -52,14 +53,18 @@ class Summary:
     documents: dict[str, list[int]]
     samples: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     languages: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    fim: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     packings: list[dict[str, Any]] = field(default_factory=list)
     shares: list[dict[str, Any]] = field(default_factory=list)
     arms: list[ArmSummary] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
+    rows: dict[str, list[int]] = field(default_factory=dict)
     commands: dict[str, str] = field(default_factory=dict)
 
 
-def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm], alarms: list[Alarm]) -> Summary:
+def summarise(
+    file: RunFile, driver: Driver, built: Built, arms: list[Arm], alarms: list[Alarm], rows: dict[str, list[int]]
+) -> Summary:
     """Gather what is shown."""
     packed = ("category", "split", "num_sequences", "tokens", "fill", "left_out", "left_out_tokens")
     return Summary(
@@ -69,10 +74,12 @@ def summarise(file: RunFile, driver: Driver, built: Built, arms: list[Arm], alar
         counts_of(built.documents, "documents"),
         {name: counts_of(found, "samples") for name, found in built.samples.items()},
         {name: counts_of(found, "languages") for name, found in built.samples.items()},
+        {name: counts_of(found, "fim") for name, found in built.samples.items()},
         [{key: found.figures[key] for key in packed} for found in built.packings],
         built.mixture.figures["shares"] if built.mixture else [],
         [_arm(arm) for arm in arms],
         alarms,
+        rows,
         _commands(file, driver, built, arms),
     )
 
@@ -127,11 +134,18 @@ def print_summary(found: Summary, console: Console) -> None:
     print_stages(found.stages, console)
     for alarm in found.alarms:
         console.print(f"alarm: {alarm}", style="yellow", soft_wrap=True, highlight=False, markup=False)
+    if found.rows:
+        before, after = (sum(numbers) for numbers in zip(*found.rows.values(), strict=True))
+        files = "file" if len(found.rows) == 1 else "files"
+        console.print(f"\n{after:,} of {before:,} rows stay, in {len(found.rows):,} {files}.", highlight=False)
     if found.samples:
         console.print()
         console.print(_token_table(found))
         for name, languages in found.languages.items():
             print_list(f"  {name}: ", _most(languages), console)
+        for name, kinds in found.fim.items():
+            if holes := _holes(kinds):
+                print_list(f"  holes of {name}: ", holes, console)
     for packing in found.packings:
         if packing["left_out"]:
             console.print(
@@ -173,6 +187,18 @@ def _most(languages: Mapping[str, list[int]]) -> list[str]:
     total = sum(numbers[1] for numbers in languages.values()) or 1
     ranked = sorted(languages.items(), key=lambda item: -item[1][1])[:8]
     return [f"{name} {numbers[1] / total:.1%}" for name, numbers in ranked]
+
+
+def _holes(kinds: Mapping[str, list[int]]) -> list[str]:
+    """Shares of the levels among samples with a hole, each with the mean size of its middles; nothing without any."""
+    levels: dict[str, list[int]] = {}
+    for kind, numbers in kinds.items():
+        level, dot, _ = kind.partition(".")  # without a dot it is the reason why a sample is plain
+        if dot:
+            levels[level] = [a + b for a, b in zip(levels.get(level, [0, 0]), numbers, strict=True)]
+    total = sum(samples for samples, _ in levels.values())
+    ranked = sorted(levels.items(), key=lambda item: (-item[1][0], item[0]))
+    return [f"{name} {samples / total:.0%} of {size / samples:,.0f} bytes" for name, (samples, size) in ranked]
 
 
 def _arm_table(arms: list[ArmSummary]) -> Table:

@@ -1,11 +1,14 @@
 """What stages state about themselves: identity, randomness, resources."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from loopdata.config import Strict
+from loopdata.errors import StageError
 from loopdata.stage import Outcome, Resource, Stage, unit_interval
 from loopdata.storage import Folder
 
@@ -45,12 +48,22 @@ def test_a_stage_states_all_that_its_output_depends_on() -> None:
 
 def test_a_resource_counts_by_its_digest_and_is_loaded_once(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_bytes(b"abc")
-    resource = Resource(Folder(tmp_path), "list.txt", "5a5a-test")
-    assert Listed(resource).identity()["resources"] == {"list": "5a5a-test"}
+    sha256 = hashlib.sha256(b"abc").hexdigest()
+    resource = Resource(Folder(tmp_path), "list.txt", sha256)
+    assert Listed(resource).identity()["resources"] == {"list": sha256}
     first = resource.load(bytearray)
     (tmp_path / "list.txt").unlink()
     assert first == b"abc"
-    assert Resource(Folder(tmp_path), "list.txt", "5a5a-test").load(bytearray) is first
+    assert Resource(Folder(tmp_path), "list.txt", sha256).load(bytearray) is first
+
+
+def test_a_resource_that_is_gone_or_not_what_was_written_is_named(tmp_path: Path) -> None:
+    resource = Resource(Folder(tmp_path), "words.txt", hashlib.sha256(b"abd").hexdigest())
+    with pytest.raises(StageError, match=r"words\.txt is gone"):
+        resource.load(bytearray)
+    (tmp_path / "words.txt").write_bytes(b"abc")
+    with pytest.raises(StageError, match=r"words\.txt is broken: it is not what was written"):
+        resource.load(bytearray)
 
 
 def test_random_numbers_are_fixed_by_seed_stage_and_document() -> None:

@@ -11,7 +11,8 @@ are below 10.
 from collections.abc import Collection, Iterator
 from ipaddress import AddressValueError, IPv6Address, IPv6Network
 
-from loopdata.cleaning.placeholders import Family, Finding, compiled
+from loopdata.cleaning.patterns import Sought, compiled
+from loopdata.cleaning.placeholders import Family, Finding
 
 MAX_LOCAL, MAX_DOMAIN = 64, 253  # RFC 5321
 # Two letters are a country; of the longer ones those with many registrations, so that `a@b.shape` is none.
@@ -42,8 +43,11 @@ _EXAMPLE_LABELS = frozenset(
     email address provider somewhere elsewhere there here nowhere xxx xyz abc abcd whatever something fake dummy
     placeholder blah nobody user username place localhost""".split()
 )
-_EMAIL = compiled(
-    rb"[A-Za-z0-9][A-Za-z0-9._%+'-]*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
+_EMAIL = Sought(
+    b"@",
+    compiled(
+        rb"[A-Za-z0-9][A-Za-z0-9._%+'-]*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+"
+    ),
 )
 _USER_INFO = compiled(rb"://[^\s/@\"'<>]*$")
 _IPV4 = compiled(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3,}")
@@ -57,17 +61,14 @@ _ADDRESS = compiled(
 )
 _BESIDE = 24  # bytes before an address that are asked what it is
 _SMALL = 32
-# Resolvers that everybody names, and numbers that count or repeat.
+# Resolvers that everybody names, and numbers that count.
 _PUBLIC = frozenset(
-    b"""8.8.4.4 8.8.8.8 9.9.9.10 11.22.33.44 12.34.56.78 111.111.111.111 123.123.123.123 123.45.67.89 208.67.220.220
-    208.67.222.222 99.99.99.99""".split()
+    b"8.8.4.4 8.8.8.8 9.9.9.10 11.22.33.44 12.34.56.78 123.45.67.89 208.67.220.220 208.67.222.222".split()
 )
 
 
 def find_emails(text: bytes, exempt: Collection[bytes]) -> Iterator[Finding]:
     """E-mail addresses. `exempt`, in lower case: `domain.org` and all below it, `name@` anywhere, whole addresses."""
-    if b"@" not in text:
-        return
     for match in _EMAIL.finditer(text):
         start, end = match.span()
         if end - start > MAX_LOCAL + 1 + MAX_DOMAIN or _USER_INFO.search(text[max(0, start - 100) : start]):
@@ -79,7 +80,7 @@ def find_emails(text: bytes, exempt: Collection[bytes]) -> Iterator[Finding]:
 def _is_somebodys(address: bytes, exempt: Collection[bytes]) -> bool:
     local, _, domain = address.partition(b"@")
     labels = domain.split(b".")
-    if len(local) > MAX_LOCAL or b".." in local or labels[-1] not in TOP_LEVEL:
+    if len(local) > MAX_LOCAL or b".." in local or b"example" in address or labels[-1] not in TOP_LEVEL:
         return False
     if len(labels[-2]) == 1 or _registered(labels) in _EXAMPLE_LABELS:
         return False
@@ -117,7 +118,7 @@ def _is_hosts_ipv4(text: bytes, start: int, end: int) -> bool:
     numbers = [int(part) for part in value.split(b".")]
     if len(numbers) != 4 or max(numbers) > 255 or b".".join(b"%d" % number for number in numbers) != value:
         return False
-    if _is_special(numbers) or max(numbers) < 10 or value in _PUBLIC:
+    if _is_special(numbers) or max(numbers) < 10 or len(set(numbers)) == 1 or value in _PUBLIC:
         return False
     before = text[max(0, start - _BESIDE) : start]
     if _VERSION.search(before) is not None:

@@ -3,7 +3,7 @@
 Enters: the bytes of a text. Leaves: findings. One pass looks for names (`password`, `api_key`, `client-secret`, …);
 what follows a name must lead to a value, as `=`, `=>`, `: str = "`, `("`, `>`, or `is` in a sentence do; and the value
 must look drawn at random (`gibberish.evidence`), the more so the less its place says that it is a literal. Lines that
-speak of hashes, and UUIDs, are left alone. Limit: a password of plain words is not found.
+speak of hashes, tables of them, and UUIDs are left alone. Limit: a password of plain words is not found.
 """
 
 from collections.abc import Iterator
@@ -12,29 +12,31 @@ from typing import NamedTuple
 import re2
 
 from loopdata.cleaning.gibberish import evidence
-from loopdata.cleaning.placeholders import Family, Finding, compiled, pretends
+from loopdata.cleaning.patterns import Sought, compiled
+from loopdata.cleaning.placeholders import Family, Finding, pretends
 
 _NAME = compiled(
-    rb"(?i)passw(?:or)?d|passphrase|passcode|pwd|\bpass\b|_pass\b|secret|token|credential|bearer|authorization|_auth\b"
-    rb"|(?:api|access|account|auth|client|consumer|encryption|license|master|private|service|session|shared|signing"
-    rb"|storage)[_. -]?key"
+    rb"(?i)(?:api|access|account|auth|client|consumer|encryption|license|master|private|secret|service|session|shared"
+    rb"|signing|storage)[_. -]?key|passw(?:or)?d|passphrase|passcode|pwd|\bpass\b|_pass\b|\bpw\b|secret|token"
+    rb"|credential|bearer|authorization|_auth\b"
 )
-_REST = rb"([a-z0-9_.-]{0,40})"  # of the name
+_REST = rb"([a-z0-9_.-]*)"  # of the name
 _OPERATOR = (
-    rb"[\\\"'`\])]{0,4}[ \t]*(?:(?::[ \t]*[&*]?[a-z][a-z0-9_.<>\[\]| ?]{0,24}?)?(?:=|:=|=>|[=!]==?|:|\()[ \t]*"
-    rb"|,[ \t]*(?:[\"'](?:value|default)[\"'][ \t]*:[ \t]*)?|(?:value|content|default)=)(?:[brufl@$]{1,2})?"
+    rb"[\\\"'`\])]{0,4}[ \t]*(?:(?::[ \t]*[&*]?[a-z][a-z0-9_.<>\[\]| ?]{0,24}?)?(?:=|:=|=>|[=!]==?|:|\(|,)[ \t]*)"
 )
-_WORDS = rb"[ \t]+(?:(?:[a-z]+[ \t]+){0,6}(?:is|was|are|be|to|with|as)[ \t:]+)?"
-_FREE = rb"[^\s\"'`,;<>(){}\[\]|\\]{8,256}"  # a value without quotes
-# From a name to its value: in quotes, by an operator, a call or an attribute (2) or by words (3); between tags (4);
-# free, in a shell or in YAML (5), or by words (6).
+_BESIDE = rb"[\"']?,?\s{1,24}[\"']?(?:value|content|default)[\"']?[ \t]*[:=][ \t]*"  # name: X, value: Y
+_WORDS = rb"[ \t]+(?:(?:[a-z]+[ \t]+){0,6}(?:is|was|are|be|to|with|as|[a-z]+:)[ \t:]+)?\(?"
+_FREE = rb"[^\s\"'`,;&=<>(){}\[\]|\\]"  # of a value without quotes
+# From a name to where its value begins: in quotes, by an operator, a call or an attribute (2) or by words (3); between
+# tags (4); free, in a shell, YAML or a table (5), or by words (6). Short: captured bytes cost more than bytes read.
 _GIVEN = compiled(
-    rb"(?i)" + _REST + rb"(?:" + _OPERATOR + rb"(\\?[\"'`])|" + _WORDS + rb"([\"'`])|>([^<>\s]{6,200})</|"
-    rb"[\"'`\]]{0,2}[ \t]*(?::=|=>|==?|:)[ \t]*(?:(?:bearer|basic|token)[ \t]+)?(" + _FREE + rb")|"
-    + _WORDS + rb"(" + _FREE + rb"))"
+    rb"(?i)" + _REST + rb"(?:(?:" + _BESIDE + rb"|" + _OPERATOR + rb")(?:[brufl@$]{1,2})?(\\?[\"'`])|"
+    + _WORDS + rb"([\"'`])|(>)[^<>\s]|(?:" + _BESIDE + rb"|[\"'`\]]{0,2}[ \t]*(?::=|=>|==?|:\*{0,2}|\|)[ \t]*"
+    rb"(?:(?:bearer|basic|token)[ \t]+)?)(" + _FREE + rb")|" + _WORDS + rb"(" + _FREE + rb"))"
 )  # fmt: skip
+_IN_TAGS, _FREE_RUN = compiled(rb"[^<>\s]+"), compiled(_FREE + rb"+")
 _SAYS_NO_VALUE = compiled(
-    rb"(?i)(?:hash(?:ed)?|digest|checksum|type|names?|ur[il]s?|endpoint|path|file|fields?|label|regexp?|pattern|format"
+    rb"(?i)^i[sz]|(?:hash(?:ed)?|digest|checksum|type|names?|ur[il]s?|endpoint|path|file|fields?|label|regexp?|pattern|format"
     rb"|algorithm|length|size|count|ids?|index|class|prefix|suffix|sha[0-9]*|md5|fingerprint|hint|help|text)$"
 )
 _TURNS_PAGES = compiled(rb"(?i)(?:next|page|continuation|sync|cursor|start|csrf)[_-]?$")  # a token that opens nothing
@@ -42,15 +44,19 @@ _HASHES = compiled(
     rb"(?i)sha-?(?:1|2|3|224|256|384|512)\b|\bmd5|integrity|checksum|digest|blake2|fingerprint|hash|commit"
     rb"|\brev(?:ision)?\b|\betag|\bcrc"
 )
+_HEX_IN_QUOTES = compiled(rb"[\"'][0-9a-f]{8,128}[\"']")
+_TABLE, _MIN_TABLE = 400, 5  # bytes to either side in which so many values make a table
 _UUID = compiled(rb"(?i)^\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?$")
+# Variables, templates, formats, URLs, escapes, classes of characters, options, numbers, constants, addresses.
 _NO_LITERAL = compiled(
-    rb"^[$<{]|^%\w+%$|[$#]\{|\{\{|%[(s]|<%|\$\(|://|\s|\\[a-z]|\[\^?\w-\w|\(\?|\(\)|^--|^0x|\.\.\.|^[0-9.,:+/xX_-]+$"
+    rb"^[$<{]|^%\w+%$|[$#]\{|\{\{|%[(s]|<%|\$\(|://|\s|\\[a-z]|\[\^?\w-\w|\(\?|\(\)|^--|^0x|\.\.\.|^[0-9.,:+/xX_-]+$|^[A-Z_]+$"
     rb"|^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$"
 )
-_URL_PASSWORD = compiled(
-    rb"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s:/@\"'<>`]{0,64}):([^\s/@\"'<>`]{3,128})@[A-Za-z0-9\[$]"
+_URL_PASSWORD = Sought(
+    b"://", compiled(rb"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s:/@\"'<>`]{0,64}):([^\s/@\"'<>`]{3,128})@[A-Za-z0-9\[$]")
 )
-_LOOK, _MAX_VALUE = 456, 256  # bytes after a name in which its value lies, bytes of a value
+_USER_OPTION = Sought(b"-u", compiled(rb"\s(?:-u|--user)[ =][\"']?([\w.@-]{1,64}):([^\s\"'`@]{8,128})"))
+_LOOK, _MAX_VALUE = 120, 256  # bytes after a name in which its value begins, bytes of a value
 _LINE = 200  # bytes to either side that are asked whether the line speaks of hashes
 _MIN_VALUE, _MIN_CLASSES = 8, 3
 
@@ -60,7 +66,7 @@ _THRESHOLDS = {2: QUOTED, 3: FREE, 4: QUOTED, 5: FREE, 6: FREE}  # by group of _
 
 class _Value(NamedTuple):
     start: int
-    end: int
+    end: int  # -1 where nothing closes it
     threshold: float
 
 
@@ -71,21 +77,22 @@ def find_assigned(text: bytes) -> Iterator[Finding]:
         if name.start() < behind:
             continue
         value = _value(text, name)
-        is_password = b"pass" in name.group().lower() or name.group().lower() == b"pwd"
-        if value is not None and _is_secret(text, value, is_password) and not _speaks_of_hashes(text, name.start()):
+        is_password = b"pass" in name.group().lower() or name.group().lower() in (b"pw", b"pwd")
+        if value is None or not _is_secret(text, value, is_password):
+            continue
+        if not (_speaks_of_hashes(text, name.start()) or _in_table_of_hashes(text, value)):
             behind = value.end
             rule, family = ("password", Family.PASSWORD) if is_password else ("secret", Family.KEY)
             yield Finding(value.start, value.end, rule, family)
 
 
 def find_url_passwords(text: bytes) -> Iterator[Finding]:
-    """The password of `scheme://user:password@host`."""
-    if b"://" not in text or b"@" not in text:
-        return
-    for match in _URL_PASSWORD.finditer(text):
-        value = _Value(match.start(2), match.end(2), QUOTED)
-        if match.group(1) != match.group(2) and _is_secret(text, value, True):
-            yield Finding(value.start, value.end, "url_password", Family.PASSWORD)
+    """The password of `scheme://user:password@host`, and of a command's option `-u user:password`."""
+    for pattern in (_URL_PASSWORD, _USER_OPTION):
+        for match in pattern.finditer(text):
+            value = _Value(match.start(2), match.end(2), QUOTED)
+            if match.group(1) != match.group(2) and _is_secret(text, value, True):
+                yield Finding(value.start, value.end, "url_password", Family.PASSWORD)
 
 
 def _value(text: bytes, name: "re2._Match") -> _Value | None:
@@ -97,19 +104,31 @@ def _value(text: bytes, name: "re2._Match") -> _Value | None:
         return None
     group = next(group for group in _THRESHOLDS if match.start(group) >= 0)
     start, end = match.span(group)
-    if group <= 3:
-        quote, start = match.group(group), end
-        end = text.find(quote, start, start + _MAX_VALUE + len(quote))
+    if group >= 5:
+        bounds = _free(text, start)
+    elif group == 4:
+        bounds = _in_tags(text, end)
     else:
-        end = start + len(match.group(group).rstrip(b".:!?"))
-        if text[end : end + 1] in (b"(", b"[", b"{"):  # a call
-            return None
-    return _Value(start, end, _THRESHOLDS[group]) if end >= 0 else None
+        bounds = end, text.find(match.group(group), end, end + _MAX_VALUE)
+    return _Value(*bounds, _THRESHOLDS[group])
+
+
+def _free(text: bytes, start: int) -> tuple[int, int]:
+    """The bounds of a value without quotes: no call, and without the full stop of a sentence."""
+    end = int(_FREE_RUN.match(text, start, start + _MAX_VALUE).end())
+    end = start + len(text[start:end].rstrip(b".:!?"))
+    return start, -1 if text[end : end + 1] in (b"(", b"[", b"{") else end
+
+
+def _in_tags(text: bytes, start: int) -> tuple[int, int]:
+    """The bounds of what an element holds."""
+    end = int(_IN_TAGS.match(text, start, start + _MAX_VALUE).end())
+    return start, end if text.startswith(b"</", end) else -1
 
 
 def _is_secret(text: bytes, value: _Value, is_password: bool) -> bool:
     found = text[value.start : value.end]
-    if len(found) < _MIN_VALUE or _NO_LITERAL.search(found) or _UUID.search(found) or pretends(found):
+    if value.end - value.start < _MIN_VALUE or _NO_LITERAL.search(found) or _UUID.search(found) or pretends(found):
         return False
     if evidence(found) >= value.threshold:
         return value.threshold == QUOTED or any(byte in b"0123456789" for byte in found)
@@ -127,3 +146,12 @@ def _speaks_of_hashes(text: bytes, at: int) -> bool:
     start = text.rfind(b"\n", max(0, at - _LINE), at) + 1 or max(0, at - _LINE)
     end = text.find(b"\n", at, at + _LINE)
     return _HASHES.search(text, start, end if end >= 0 else at + _LINE) is not None
+
+
+def _in_table_of_hashes(text: bytes, value: _Value) -> bool:
+    """Whether hexadecimal values of one length stand all around: then they are no secrets, whatever their names."""
+    size = value.end - value.start
+    if not _HEX_IN_QUOTES.fullmatch(text[value.start - 1 : value.end + 1]):
+        return False
+    around = _HEX_IN_QUOTES.finditer(text, max(0, value.start - _TABLE), value.end + _TABLE)
+    return sum(len(match.group()) == size + 2 for match in around) >= _MIN_TABLE

@@ -78,6 +78,7 @@ class Licence(CorpusStage):
     """Names the licence of documents."""
 
     name = "licence"
+    version = 2
     Config = LicenceConfig
     categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {
@@ -86,7 +87,7 @@ class Licence(CorpusStage):
     adds: ClassVar[dict[str, pa.DataType]] = ADDS
     rounds = (FOLDERS,)
 
-    def map(self, step: Round, table: pa.Table, given: pa.Table | None) -> pa.Table:
+    def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         """A row a file of evidence, and one for each repository."""
         whose = list(zip(table["source"].to_pylist(), table["repo"].to_pylist(), strict=True))
         rows = [_row(source, repo, None) for source, repo in dict.fromkeys(whose) if repo is not None]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-import re2
+from loopdata.cleaning.patterns import compiled
 
 
 class Family(StrEnum):
@@ -44,14 +44,6 @@ def placeholder(family: Family, language: str | None) -> bytes:
 def bare_word(family: Family) -> bytes:
     """The placeholder without brackets: for places where only a word or a name can stand."""
     return family.value.upper().encode()
-
-
-def compiled(pattern: bytes) -> "re2._Regexp":
-    """A pattern of RE2 over bytes, in linear time whatever the text. A pattern that is wrong raises."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False  # it would write texts to stderr
-    return re2.compile(pattern, options)
 
 
 _EXAMPLE = compiled(

@@ -8,9 +8,13 @@ far as its lines of base64 reach.
 
 from collections.abc import Iterator
 
-from loopdata.cleaning.placeholders import Family, Finding, compiled
+from loopdata.cleaning.patterns import Sought, compiled
+from loopdata.cleaning.placeholders import Family, Finding
 
-_BEGIN = compiled(rb"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----|Private-Lines: [0-9]{1,3}")
+_BEGINS = (
+    Sought(b"PRIVATE KEY", compiled(rb"-----BEGIN (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----")),
+    Sought(b"Private-Lines: ", compiled(rb"Private-Lines: [0-9]{1,3}")),
+)
 _END = compiled(rb"-----END (?:[A-Z0-9]{2,10} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 # A header, or base64 of some length with what a string or a comment of a language puts around its lines.
 _BODY = compiled(
@@ -24,14 +28,13 @@ _BASE64_RUN = compiled(rb"[A-Za-z0-9+/]{16,}={0,2}")
 
 def find_private_keys(text: bytes) -> Iterator[Finding]:
     """Blocks in order; a mark inside one is part of it."""
-    if b"PRIVATE KEY" not in text and b"Private-Lines:" not in text:
-        return
     behind = 0
-    for begin in _BEGIN.finditer(text):
-        if begin.start() >= behind:
-            behind = _end(text, begin.end())
-            if behind:
-                yield Finding(begin.start(), behind, "private_key", Family.KEY)
+    for begin in sorted(begin.span() for pattern in _BEGINS for begin in pattern.finditer(text)):
+        if begin[0] >= behind:
+            end = _end(text, begin[1])
+            if end:
+                behind = end
+                yield Finding(begin[0], end, "private_key", Family.KEY)
 
 
 def _end(text: bytes, start: int) -> int:
@@ -40,7 +43,7 @@ def _end(text: bytes, start: int) -> int:
     last = _END.search(text, start, limit)
     body = _BODY.match(text, start, last.start() if last else limit)
     runs = list(_BASE64_RUN.finditer(text, start, body.end()))
-    if sum(run.end() - run.start() for run in runs) < _MIN_BASE64:
+    if sum(run.end() - run.start() for run in runs) < _MIN_BASE64 or b"EXAMPLE" in text[start : body.end()]:
         return 0
     whole = last is not None and body.end() == last.start()
     return int(last.end() if whole else runs[-1].end())

@@ -10,7 +10,7 @@ the braces of f-strings of Python 3.12 may lead the scan astray, until the next 
 import re
 
 _OF_PYTHON = re.compile(r"%%(?:capture|debug|[lm]?prun|memit|mypy|px|python[23]?|pypy3?|snakeviz|time(?:it)?)\b")
-_MAGIC_CHARACTERS = 2_000  # how far an open bracket of a magic is followed
+_MAGIC_CHARACTERS = 500  # how far an open bracket of a magic is followed
 _QUESTION = re.compile(r"[ \t]*(?:\?{1,2}[\w.*%]+|[\w.*%\[\]]+\?{1,2})[ \t;]*(?:#.*)?")
 _ASSIGNED = re.compile(r"[ \t]*[A-Za-z_][\w., \t\[\]'\"]*=[ \t]*[!%](?!=)")
 _TOKEN = re.compile(r"#.*|[rRbBuUfF]{0,2}(?:\"\"\"|'''|\"|')|[\[({]|[\])}]|\\$", re.MULTILINE)

@@ -27,7 +27,7 @@ from loopdata.parts import Edit, Part, replace
 from loopdata.stage import Fate, Outcome, Stage
 from loopdata.syntax.damage import damage
 from loopdata.syntax.grammars import GRAMMARS
-from loopdata.syntax.parse import Refusal, parse_anew
+from loopdata.syntax.parse import Limits, Refusal, parse_anew
 
 RULES = [
     *SERVICES,
@@ -41,6 +41,9 @@ sha256sums uv.lock yarn.lock
 """
 _LOCK_FILES = frozenset(LOCK_FILES.split())
 EXEMPT_EMAILS = ["git@", "hg@", "noreply@", "no-reply@", "donotreply@", "do-not-reply@", "users.noreply.github.com"]
+
+
+_LIMITS = Limits(max_depth=1 << 30)  # the walk that measures the depth costs as much as the parse
 
 
 class SecretsConfig(Strict):
@@ -188,7 +191,7 @@ def _breaks(before: bytes, after: bytes, language: str | None) -> bool:
 
 
 def _stumbles(text: bytes, language: str) -> int:
-    tree = parse_anew(text, language)
+    tree = parse_anew(text, language, _LIMITS)
     if isinstance(tree, Refusal):
         return 0
     found = damage(tree)

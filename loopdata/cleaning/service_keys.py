@@ -9,7 +9,8 @@ hexadecimal digits and nothing around them), is found only by the name that the 
 from collections.abc import Iterator
 
 from loopdata.cleaning.gibberish import evidence
-from loopdata.cleaning.placeholders import Family, Finding, compiled, is_example
+from loopdata.cleaning.patterns import compiled
+from loopdata.cleaning.placeholders import Family, Finding, is_example
 
 # Rule, sign, shape; a group in the shape is what is replaced, without one all of it is. <a> is a letter or digit, <w>
 # also `_` and `-`, <h> a hexadecimal digit in lower case.

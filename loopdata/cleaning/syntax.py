@@ -80,6 +80,7 @@ class Syntax(Stage):
     """Parses documents and drops what is broken."""
 
     name = "syntax"
+    version = 2
     Config = SyntaxConfig
     categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {

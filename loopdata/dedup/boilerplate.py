@@ -39,8 +39,7 @@ _NEWLINE, _BLANKS = ord("\n"), np.array([byte in b" \t\r\f\v" for byte in range(
 def head_lines(texts: pa.Array) -> tuple[Hashes, Ints]:
     """The hash of each line of the heads of `texts`, sorted, and how many of them have it."""
     data, offsets = text_bytes(texts)
-    counted = [np.unique(_hashes(data, offsets[place], offsets[place + 1])) for place in range(len(texts))]
-    return np.unique(np.concatenate([np.zeros(0, np.uint64), *counted]), return_counts=True)
+    return np.unique(_hashes(data, offsets), return_counts=True)
 
 
 def without(texts: pa.Array, lines: Hashes) -> pa.Array:
@@ -55,16 +54,29 @@ def without(texts: pa.Array, lines: Hashes) -> pa.Array:
 
 
 @compiled
-def _hashes(data: Any, start: Any, stop: Any) -> Any:
-    found, _, _, count, _ = _head(data, start, stop)
-    return found[:count]
+def _hashes(data: Any, offsets: Any) -> Any:
+    """Of each text the distinct hashes of the lines of its head, one text behind the other."""
+    hashes, begins, ends, scratch = _room()
+    found, size = np.empty(1_024, np.uint64), 0
+    for place in range(len(offsets) - 1):
+        count, _ = _head(data, offsets[place], offsets[place + 1], hashes, begins, ends, scratch)
+        if size + count > len(found):
+            grown = np.empty(2 * (size + count), np.uint64)
+            grown[:size] = found[:size]
+            found = grown
+        lines = np.sort(hashes[:count])
+        for line in range(count):
+            found[size] = lines[line]
+            size += line == 0 or lines[line] != lines[line - 1]
+    return found[:size]
 
 
 @compiled
 def _blank(data: Any, offsets: Any, lines: Any) -> None:
+    hashes, begins, ends, scratch = _room()
     for place in range(len(offsets) - 1):
         start, stop = offsets[place], offsets[place + 1]
-        hashes, begins, ends, count, end = _head(data, start, stop)
+        count, end = _head(data, start, stop, hashes, begins, ends, scratch)
         hit = np.zeros(count, np.bool_)
         for line in range(count):
             at = np.searchsorted(lines, hashes[line])
@@ -85,12 +97,17 @@ def _has_word(data: Any, start: Any, stop: Any) -> Any:
 
 
 @compiled
-def _head(data: Any, start: Any, stop: Any) -> Any:
-    """Hash, begin and end of each line with words in the head of `data[start:stop]`, how many, and where it ends."""
+def _room() -> Any:
+    """Room for the lines of a head, which take two bytes each at least, and for the words of one."""
+    size = MAX_HEAD // 2 + 4
+    return np.empty(size, np.uint64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint64)
+
+
+@compiled
+def _head(data: Any, start: Any, stop: Any, hashes: Any, begins: Any, ends: Any, scratch: Any) -> Any:
+    """Write hash, begin and end of each line with words in the head of `data[start:stop]`; return how many there are,
+    and where the head ends."""
     limit = min(stop, start + MAX_HEAD)
-    room = min(limit - start, 4) + (limit - start) // 2
-    hashes, begins, ends = np.empty(room, np.uint64), np.empty(room, np.int64), np.empty(room, np.int64)
-    scratch = np.empty((limit - start) // 2 + 4, np.uint64)
     count, block, begin = 0, -1, start
     while begin < limit:
         end = begin
@@ -106,7 +123,7 @@ def _head(data: Any, start: Any, stop: Any) -> Any:
             hashes[count], begins[count], ends[count] = scratch[0], begin, end
             count += 1
         begin = end + 1
-    return hashes, begins, ends, count, min(begin, stop)
+    return count, min(begin, stop)
 
 
 @compiled

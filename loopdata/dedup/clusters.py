@@ -3,7 +3,7 @@
 Enters: document numbers (64 bits of a hash of `doc_id`) sorted by band. Leaves: edges from each document to the least
 of its band, so that a band of n documents gives n edges; for each document the least number that it is connected with
 (union-find with path halving: Tarjan and van Leeuwen 1984); and clusters no heavier than a limit. Limit: union-find
-holds all its edges in memory, some 50 bytes each, in one process.
+holds all its edges in memory, some 50 bytes each; `components` takes it over tables of a graph that is larger.
 """
 
 import hashlib

@@ -4,9 +4,9 @@ Enters: documents with `text`. Leaves: documents no two of which have `threshold
 bands detect it; grams are of words, or of tokens with all names alike. Method: MinHash signatures cut into bands
 (Broder 1997; Lee et al. 2022); documents that meet in a band are connected; in each cluster survivors are chosen by
 priority, and every copy is verified by the exact Jaccard similarity with its survivor. Rounds: `boilerplate` finds the
-lines that do not count, `bands` who meets, `clusters` connects, `survivors` compares. Near copies of held-out documents
-leave the training split by a rule of their own. Limit: a cluster beyond `max_cluster_mb` is judged in parts of that
-size, each with survivors of its own; clusters are connected in one process.
+lines that do not count, `bands` who meets, `contract` and `spread` connect, `clusters` weighs, `survivors` compares.
+Near copies of held-out documents leave the training split by a rule of their own. Limit: a cluster beyond
+`max_cluster_mb` is judged in parts of that size, each with survivors of its own.
 """
 
 from collections.abc import Mapping
@@ -15,26 +15,27 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
 from loopdata.dedup.boilerplate import head_lines, without
+from loopdata.dedup.components import EDGE, KEYED_EDGE, both_ways, contract, keyed, spread
 from loopdata.dedup.grams import Hashes, gram_sets
+from loopdata.dedup.index import AgainstConfig, AgainstIndex, Grams
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
-from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Partitions, Verdict
 from loopdata.stage import Fate, Round, Stage
 
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
 DOCUMENT_WEIGHT = 32  # what a document weighs in a cluster beside its grams, in grams (8 bytes)
 
+ROWS_EACH = 1 << 22  # edges that are connected in one table: some 200 MB
+
 HEAD_LINE = pa.schema([("key", pa.uint64()), ("documents", pa.int64()), ("unit", pa.uint64())])
 BOILERPLATE = pa.schema([("unit", pa.uint64()), ("line", pa.uint64())])
 BAND = pa.schema([("key", pa.uint64()), ("doc", pa.uint64()), ("grams", pa.int64()), ("unit", pa.uint64())])
-# `place` is the unit: under this name the rows are not cut by it, since the next round goes over rows.
-EDGE = pa.schema([("doc", pa.uint64()), ("least", pa.uint64()), ("grams", pa.int64()), ("place", pa.uint64())])
-KEYED_EDGE = pa.schema([("key", pa.uint64()), *EDGE])
 MEMBER = pa.schema([("unit", pa.uint64()), ("doc", pa.uint64()), ("cluster", pa.uint64())])
 CANDIDATE = pa.schema(
     [
@@ -65,29 +66,25 @@ class NearConfig(DedupConfig):
     which every identifier is the same word; `words`: how many of either make a gram. `boilerplate`: a line of the
     comment at the head of a file does not count where more documents than this have it; null: all count. `detection`:
     share of pairs at the threshold that bands must find; null: as datasketch chooses. `partitions`: parts of the
-    exchange, a power of two; more of them for more documents."""
+    exchange, a power of two; more of them for more documents. `index`: a folder that `loopdata index` wrote; near
+    copies of what it holds are dropped first."""
 
     threshold: float = Field(default=0.7, gt=0, le=1)
     detection: float | None = Field(default=0.98, gt=0, lt=1)
     permutations: int = Field(default=112, ge=1, le=4096)
     grams: Literal["words", "masked_identifiers"] = "words"
     words: int = Field(default=5, ge=1, le=64)
-    boilerplate: int | None = Field(default=50, ge=1)
-    partitions: int = Field(default=16, ge=1, le=65_536)
+    boilerplate: int | None = Field(default=20, ge=1)
+    partitions: Partitions = 16
     max_cluster_mb: int = Field(default=256, ge=1)
-
-    @field_validator("partitions")
-    @classmethod
-    def _power_of_two(cls, partitions: int) -> int:
-        if partitions & (partitions - 1):
-            raise ValueError("give a power of two")
-        return partitions
+    index: str | None = None
 
 
 class NearDedup(Dedup):
     """Keeps one of nearly equal texts."""
 
     name = "near_dedup"
+    by_similarity = True
     stays = COPY
     Config = NearConfig
 
@@ -97,27 +94,42 @@ class NearDedup(Dedup):
         masked = self.config.grams == "masked_identifiers"
         self.text = MASKED if masked else "text"
         self.needs = {**self.needs, self.text: pa.large_string()}  # type: ignore[misc]
+        self.kind = Grams(self.config.permutations, self.config.words, self.config.grams)
         self.removes = frozenset({MASKED} if masked else ())  # type: ignore[misc]
         self.rule = Rule(self.config.threshold, self.config.permutations, chosen)
         parts = self.config.partitions
+        over_rows: Any = {"over": "rows", "partitions": parts, "rows_each": ROWS_EACH}
         boilerplate = Round("boilerplate", HEAD_LINE, BOILERPLATE, partitions=parts)
         self.rounds = (  # type: ignore[misc]
             *(() if self.config.boilerplate is None or masked else (boilerplate,)),
             Round("bands", BAND, EDGE, partitions=parts),
-            Round("clusters", KEYED_EDGE, MEMBER, over="rows", partitions=1),
+            Round("contract", KEYED_EDGE, EDGE, via=Round("spread", KEYED_EDGE, EDGE, **over_rows), **over_rows),
+            Round("clusters", KEYED_EDGE, MEMBER, **over_rows),
             Round("survivors", CANDIDATE, VERDICTS, partitions=parts),
         )
 
     def before(self) -> tuple[Stage, ...]:
-        """By masked identifiers, the stage that masks them."""
-        return (MaskIdentifiers(label=f"{self.label}.masks"),) if self.removes else ()
+        """By masked identifiers, the stage that masks them; with an index, the stage that asks it."""
+        masks = (MaskIdentifiers(label=f"{self.label}.masks"),) if self.removes else ()
+        if self.config.index is None:
+            return masks
+        config = AgainstConfig(path=self.config.index, column=self.text, words=self.kind.words, grams=self.kind.grams)
+        return (*masks, AgainstIndex(config, self.rule, label=f"{self.label}.index"))
+
+    def identity(self) -> dict[str, Any]:
+        """Without the index: what it decides is decided before."""
+        found = super().identity()
+        return found | {"config": {name: value for name, value in found["config"].items() if name != "index"}}
 
     def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
-        """Rows of `step.emits`: a row a line of heads, one a band of each document, an edge, or the gram set of a
+        """Rows of `step.emits`: a row a line of heads, one a band of each document, edges, or the gram set of a
         document in a cluster."""
+        if step.name == "contract":
+            return keyed(table, "doc")
+        if step.name == "spread":
+            return both_ways(table)
         if step.name == "clusters":
-            key = pa.array(np.zeros(table.num_rows, np.uint64))
-            return table.add_column(0, "key", key)
+            return keyed(table, "least")
         table = table.filter(table[self.text].is_valid())
         if step.name == "boilerplate":
             lines, counts = head_lines(table[self.text].combine_chunks())
@@ -136,6 +148,10 @@ class NearDedup(Dedup):
             rows, least = clusters.star_edges(table["key"].to_numpy(), table["doc"].to_numpy())
             found = table.take(pa.array(rows))
             return pa.table([found["doc"], pa.array(least), found["grams"], found["unit"]], schema=EDGE)
+        if step.name == "contract":
+            return contract(table)
+        if step.name == "spread":
+            return spread(table)
         if step.name == "clusters":
             return self._members(table)
         return self._verdicts(table)
@@ -158,13 +174,12 @@ class NearDedup(Dedup):
         return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.uint64())], schema=BAND)
 
     def _members(self, table: pa.Table) -> pa.Table:
-        doc = table["doc"].to_numpy()
-        nodes, rows = np.unique(doc, return_index=True)
-        roots = clusters.connect(doc, table["least"].to_numpy(), nodes)
-        weights = table["grams"].to_numpy()[rows] + DOCUMENT_WEIGHT
+        """The rows hold each document once, with the root of its cluster."""
+        roots = table["least"].to_numpy()
+        weights = table["grams"].to_numpy() + DOCUMENT_WEIGHT
         parts = clusters.parts(roots, weights, (self.config.max_cluster_mb << 20) // 8)
-        keys = clusters.cluster_keys(nodes[roots], parts)
-        return pa.table([table["place"].take(pa.array(rows)), pa.array(nodes), pa.array(keys)], schema=MEMBER)
+        keys = clusters.cluster_keys(roots, parts)
+        return pa.table([table["place"], table["doc"], pa.array(keys)], schema=MEMBER)
 
     def _candidates(self, table: pa.Table, boilerplate: Hashes, given: pa.Table) -> pa.Table:
         order = pc.index_in(

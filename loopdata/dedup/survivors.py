@@ -91,7 +91,7 @@ def _choose(
                 similarity = both / (len(left) + len(right) - both)
                 if similarity >= threshold:
                     survivor[document], exact[document] = other, similarity
-                    estimated[document] = _alike(signatures[document], signatures[other])
+                    estimated[document] = alike(signatures[document], signatures[other])
                     break
             if survivor[document] < 0:
                 _list(document, mine, lists, filled)
@@ -138,14 +138,14 @@ def _candidates(
             if seen[other - first] == document:
                 continue
             seen[other - first] = document
-            score = _alike(signatures[document], signatures[other])
+            score = alike(signatures[document], signatures[other])
             if score >= floor:
-                count = _insert(other, score if trains[other] else score + 2.0, found, scores, count)
+                count = insert(other, score if trains[other] else score + 2.0, found, scores, count)
     return count
 
 
 @compiled
-def _insert(other: Any, score: Any, found: Any, scores: Any, count: Any) -> Any:
+def insert(other: Any, score: Any, found: Any, scores: Any, count: Any) -> Any:
     """Insert by score, descending, then by place; the last one falls out where there is no room."""
     place = count
     while place > 0 and (scores[place - 1] < score or (scores[place - 1] == score and found[place - 1] > other)):
@@ -168,7 +168,7 @@ def _list(document: Any, mine: Any, lists: Any, filled: Any) -> None:
 
 
 @compiled
-def _alike(left: Any, right: Any) -> Any:
+def alike(left: Any, right: Any) -> Any:
     """Share of equal places."""
     count = 0
     for place in range(len(left)):

@@ -8,10 +8,10 @@ in several views is judged view by view.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from loopdata import schema
 from loopdata.config import Strict
@@ -19,6 +19,15 @@ from loopdata.dedup import rank
 from loopdata.stage import CorpusStage, Fate, Outcome
 
 Verdict = Mapping[str, Any]
+
+
+def _power_of_two(partitions: int) -> int:
+    if partitions & (partitions - 1):
+        raise ValueError("give a power of two")
+    return partitions
+
+
+Partitions = Annotated[int, Field(ge=1, le=65_536), AfterValidator(_power_of_two)]  # parts of the exchange
 
 
 class DedupConfig(Strict):
@@ -40,6 +49,7 @@ class Dedup(CorpusStage):
 
     scope = "repo"
     Config = DedupConfig
+    by_similarity: ClassVar[bool] = False  # whether the value of a fate is a similarity, not the size of a group
     stays: str  # the rule under which a document may stay as context
     needs: ClassVar[Mapping[str, pa.DataType | None]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "split", "use", "repo", "path")

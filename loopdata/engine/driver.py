@@ -32,6 +32,7 @@ class Phases(Protocol):
     """What a composition needs: a driver, or a planner."""
 
     folder: Folder
+    done: list[Manifest]  # of all phases so far
 
     def phase(self, name: str, units: Sequence[Unit]) -> list[Manifest]: ...
 
@@ -136,6 +137,7 @@ class Planner:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self.planned: list[Planned] = []
+        self.done: list[Manifest] = []
 
     def phase(self, name: str, units: Sequence[Unit]) -> list[Manifest]:
         row = Planned(name, len(units))
@@ -152,4 +154,5 @@ class Planner:
             if manifest is None:
                 row.num_bytes += unit.num_bytes
             found.append(manifest or Manifest.unknown(unit))
+        self.done += found
         return found

@@ -41,7 +41,7 @@ def partition_of(keys: np.ndarray, partitions: int) -> np.ndarray:
     if partitions != 1 << bits:
         raise ValueError(f"partitions must be a power of two, found {partitions}")
     shifted: np.ndarray = keys >> np.uint64(64 - bits) if bits else np.zeros_like(keys)
-    return shifted
+    return shifted.astype(np.uint16) if bits <= 16 else shifted  # which numpy sorts by radix
 
 
 def write_partitions(writer: TableWriter, table: pa.Table, partitions: int) -> dict[str, list[object]]:

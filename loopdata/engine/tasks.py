@@ -224,6 +224,7 @@ class Reduce:
         with attempt.table("rows", self.round.gives) as writer:
             attempt.figures["parts"] = self._write(writer, rows)
         attempt.figures["rows"] = rows.num_rows
+        attempt.figures["tables"] = len(found)
 
     def _write(self, writer: Any, rows: pa.Table) -> dict[str, list[object]]:
         if "unit" not in self.round.gives.names or not rows.num_rows:

@@ -1,12 +1,15 @@
 """What a repository has that helps to fill a hole in one of its files.
 
 Enters: the files of one repository; a hole with the text around it. Leaves: spans of other files, within a budget of
-bytes. What the file imports comes first, then all else; within both what shares words with the lines around the hole
-(BM25 or overlap over chunks of ten lines). The query is made of prefix and suffix only, as in CrossCodeEval (arXiv
-2310.11248): the last lines before the hole, the first ones behind it. A span that holds the middle, or a long run of
-it, is refused (see `retrieval.copies`). Limit: what is imported and shares no word with those lines is not taken.
+bytes. First come the definitions of names that stand around the hole, those in imported files before others; then what
+else of the imported files, then of all files, shares words with the lines next to the hole (BM25 or overlap over chunks
+of ten lines). Both look at prefix and suffix only; the lines are chosen as in CrossCodeEval (arXiv 2310.11248). A span
+that holds the middle, or a long run of it, is refused (see `retrieval.copies`). Limit: names are compared as they are
+written; which of several methods of one name a call means is not known, and a name with more than MAX_DEFINERS
+definitions says nothing.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -27,7 +30,9 @@ from loopdata.retrieval.search import Index
 from loopdata.syntax.parse import Tree, parse
 
 MAX_CHUNKS = 2_048  # looked at for one hole
+MAX_DEFINERS = 3
 ENTRY_BYTES = 2  # of line ends around an entry
+_WORD = re.compile(r"\w{2,}")
 FULL = 16  # nothing more is looked for once less than a sixteenth of the budget is left
 
 
@@ -36,6 +41,7 @@ class ContextConfig(Strict):
 
     max_bytes    of snippets with their paths; 0 takes none. A byte-level tokenizer makes about a third as many tokens
     imports      whether imported files come before others
+    definitions  whether definitions of names around the hole come before what only shares words
     measure      by what chunks are ranked
     unit         chunks of ten lines, or whole files (of one that does not fit, its best chunks)
     next_chunk   whether the chunk behind one that was found comes with it
@@ -45,9 +51,10 @@ class ContextConfig(Strict):
 
     max_bytes: int = Field(default=4_096, ge=0)
     imports: bool = True
+    definitions: bool = True
     measure: Literal["bm25", "overlap"] = "bm25"
     unit: Literal["chunks", "files"] = "chunks"
-    next_chunk: bool = True
+    next_chunk: bool = False
     order: Literal["topological", "relevance", "random"] = "topological"
     query_lines: int = Field(default=10, ge=1)
 
@@ -119,10 +126,10 @@ class Repository:
         if wanted.max_bytes == 0 or len(self.paths) == 1:
             return []
         text = self.text(file)
-        query = around(text[span[0] : hole[0]], text[hole[1] : span[1]], wanted.query_lines)
+        sides = text[span[0] : hole[0]], text[hole[1] : span[1]]
         guard = Guard(text[hole[0] : hole[1]])
-        ranked = self._within(self._candidates(file, query, wanted), guard, wanted.max_bytes)
-        whole = [snippet for snippet in _joined(ranked) if not guard.leaks(self.cut(snippet))]
+        ranked = self._within(self._candidates(file, sides, wanted), guard, wanted.max_bytes)
+        whole = [snippet for snippet in _joined(ranked) if not guard.leaks(self._span(snippet))]
         if wanted.order == "random":
             return [snippet for _, snippet in sorted((draws.unit(), snippet) for snippet in whole)]
         if wanted.order == "relevance":
@@ -131,8 +138,11 @@ class Repository:
 
     def cut(self, snippet: Snippet) -> bytes:
         """The text of a snippet."""
+        return self._span(snippet).tobytes()
+
+    def _span(self, snippet: Snippet) -> npt.NDArray[np.uint8]:
         base = self.offsets[snippet.file]
-        return self.data[base + snippet.start : base + snippet.end].tobytes()
+        return self.data[base + snippet.start : base + snippet.end]
 
     def _within(self, candidates: Iterator[Snippet], guard: Guard, max_bytes: int) -> list[Snippet]:
         """Candidates that fit and give nothing away, each byte once."""
@@ -140,42 +150,79 @@ class Repository:
         room = max_bytes
         for snippet in candidates:
             size = snippet.end - snippet.start + len(self.paths[snippet.file].encode()) + ENTRY_BYTES
-            if size <= room and not guard.leaks(self.cut(snippet)):
+            if size <= room and not guard.leaks(self._span(snippet)):
                 taken.append(snippet)
                 room -= size
             if room < max_bytes // FULL:
                 break
         return taken
 
-    def _candidates(self, file: int, query: bytes, wanted: ContextConfig) -> Iterator[Snippet]:
+    def _candidates(self, file: int, sides: tuple[bytes, bytes], wanted: ContextConfig) -> Iterator[Snippet]:
         """Snippets of other files, the best first; none overlaps another."""
+        seen: set[int] = set()
+        whole: set[int] = set()
+        for chunk, with_next in self._ranked(file, sides, wanted):
+            at = int(self._chunks.texts[chunk])
+            if wanted.unit == "files" and at not in whole and self.sizes[at] <= wanted.max_bytes:
+                whole.add(at)
+                yield Snippet(at, 0, self.sizes[at])
+            if at not in whole:
+                yield from self._snippets(chunk, seen, with_next)
+
+    def _ranked(self, file: int, sides: tuple[bytes, bytes], wanted: ContextConfig) -> Iterator[tuple[int, bool]]:
+        """Chunks, the best first, and whether the one behind belongs to it."""
         imported = np.zeros(len(self.paths), np.bool_)
         if wanted.imports:
             imported[list(self.graph.needs[file])] = True
         others = ~imported
         others[file] = imported[file] = False
-        seen: set[int] = set()
-        whole: set[int] = set()
-        for allowed in (imported, others):
-            for chunk in self._found(query, allowed, wanted):
-                at = int(self._chunks.texts[chunk])
-                if wanted.unit == "files" and at not in whole and self.sizes[at] <= wanted.max_bytes:
-                    whole.add(at)
-                    yield Snippet(at, 0, self.sizes[at])
-                if at not in whole:
-                    yield from self._with_next(chunk, seen, wanted.next_chunk)
-
-    def _found(self, query: bytes, allowed: npt.NDArray[np.bool_], wanted: ContextConfig) -> list[int]:
+        near = around(*sides, wanted.query_lines)
+        if wanted.definitions:
+            words = _words(near)
+            far = _words(b"\n".join(sides)) - words
+            for allowed in (imported, others):
+                yield from self._defining(words, allowed)
+                yield from self._defining(far, allowed)
         count = min(wanted.max_bytes // 100 + 8, MAX_CHUNKS)
-        found: list[int] = (
-            self._index.search(query, allowed, count, wanted.measure)[0].tolist() if allowed.any() else []
-        )
-        return found
+        for allowed in (imported, others):
+            found = self._index.search(near, allowed, count, wanted.measure)[0] if allowed.any() else ()
+            yield from ((int(chunk), wanted.next_chunk) for chunk in found)
 
-    def _with_next(self, chunk: int, seen: set[int], next_chunk: bool) -> Iterator[Snippet]:
-        """A chunk and the one behind it, without what was given before."""
+    def _defining(self, names: set[str], allowed: npt.NDArray[np.bool_]) -> list[tuple[int, bool]]:
+        """The chunks that define a name, that with the fewest definitions first.
+
+        A definition that begins in the second half of its chunk goes on in the next.
+        """
+        found = [
+            (len(places), chunk, is_late)
+            for places in map(self._definers.__getitem__, names & self._definers.keys())
+            for file, chunk, is_late in places
+            if allowed[file]
+        ]
+        return [(chunk, is_late) for _, chunk, is_late in sorted(found)]
+
+    @cached_property
+    def _definers(self) -> dict[str, list[tuple[int, int, bool]]]:
+        """Name → file, chunk and whether it begins late there, of its definitions; none where they are too many."""
+        names: dict[str, list[tuple[int, int]]] = {}
+        for file, said in enumerate(self.graph.files.facts):
+            base = int(self.offsets[file])
+            for name, at in said.definitions.items():
+                places = names.setdefault(name, [])
+                if len(places) <= MAX_DEFINERS:
+                    places.append((file, base + at))
+        kept = {name: places for name, places in names.items() if len(places) <= MAX_DEFINERS}
+        starts, ends, files = self._chunks
+        offsets = np.array([offset for places in kept.values() for _, offset in places], np.int64)
+        chunks = np.searchsorted(starts, offsets, side="right") - 1
+        late = 2 * offsets > starts[chunks] + ends[chunks]
+        rows = iter(zip(files[chunks].tolist(), chunks.tolist(), late.tolist(), strict=True))
+        return {name: [next(rows) for _ in places] for name, places in kept.items()}
+
+    def _snippets(self, chunk: int, seen: set[int], with_next: bool) -> Iterator[Snippet]:
+        """A chunk, and the one behind it where that is wanted, without what was given before."""
         chunks = self._chunks
-        for at in (chunk, chunk + 1) if next_chunk else (chunk,):
+        for at in (chunk, chunk + 1) if with_next else (chunk,):
             if at not in seen and at < len(chunks.texts) and chunks.texts[at] == chunks.texts[chunk]:
                 seen.add(at)
                 file = int(chunks.texts[at])
@@ -188,6 +235,10 @@ def around(prefix: bytes, suffix: bytes, lines: int) -> bytes:
     before = [line for line in prefix.split(b"\n") if line.strip()][-lines:]
     behind = [line for line in suffix.split(b"\n") if line.strip()][: (lines + 1) // 2]
     return b"\n".join([*before, *behind])
+
+
+def _words(text: bytes) -> set[str]:
+    return set(_WORD.findall(text.decode("utf-8", "replace")))
 
 
 def _joined(snippets: Sequence[Snippet]) -> list[Snippet]:

@@ -11,6 +11,7 @@ within the prefix. Limit: a repository that the engine gives in several views is
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar, Literal
 
@@ -67,8 +68,9 @@ class _Sample:
     loss: list[bool]
     record: dict[str, Any] | None = None
 
-    @property
+    @cached_property
     def num_bytes(self) -> int:
+        """Of the text pieces."""
         return sum(len(piece.data) for piece in self.pieces if not piece.special)
 
 

@@ -49,6 +49,7 @@ class ImportGraph:
     def __init__(self, files: Files) -> None:
         self.files = files
         self._rules: dict[type[Rules], Rules] = {kind: kind(files) for kind in set(RULES.values())}
+        self._known: dict[tuple[int, str, str], list[int]] = {}  # an index file is asked for each of its names
         self.needs = [tuple(dict.fromkeys(to for to in self._of(at) if to != at)) for at in range(len(files.paths))]
 
     def _of(self, at: int) -> Iterator[int]:
@@ -66,8 +67,11 @@ class ImportGraph:
         return None if kind is None else self._rules[kind]
 
     def _targets(self, at: int, reference: Reference, name: str) -> list[int]:
-        rules = self._rules_of(at)
-        return [] if rules is None else rules.targets(at, reference.target, name)
+        key = at, reference.target, name
+        if key not in self._known:
+            rules = self._rules_of(at)
+            self._known[key] = [] if rules is None else rules.targets(*key)
+        return self._known[key]
 
     def _followed(self, at: int, reference: Reference, name: str) -> Iterator[int]:
         """The files that define a name, then those on the way to them."""

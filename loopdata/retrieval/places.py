@@ -77,5 +77,5 @@ def folder(path: str) -> str:
 
 def joined(base: str, *parts: str) -> str:
     """A path below or above a folder, without dots; what leaves the repository begins with `..`."""
-    path = posixpath.normpath(posixpath.join(base, *parts))
+    path = posixpath.normpath("/".join(part for part in (base, *parts) if part))
     return "" if path == "." else path

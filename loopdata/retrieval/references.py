@@ -6,8 +6,9 @@ say is read from their text or fields. Nothing is resolved here: `import a.b` is
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tree_sitter import Node, Query, QueryCursor
@@ -26,17 +27,24 @@ class Reference(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """`package` is what the file says it belongs to; `uses` are names that may lie in other files of the package."""
+    """`package` is what the file says it belongs to; `uses` are names that may lie in other files of the package.
+
+    `defines` are names at the top of the file; `definitions` maps those of functions, methods and types, wherever they
+    lie, to the byte at which the first of that name stands.
+    """
 
     references: tuple[Reference, ...] = ()
     defines: frozenset[str] = frozenset()
     uses: frozenset[str] = frozenset()
     package: str = ""
+    definitions: Mapping[str, int] = MappingProxyType({})
 
 
 _PYTHON = """
 (import_statement) @import
 (import_from_statement) @from
+(class_definition body: (block [(function_definition name: (_) @inner)
+  (decorated_definition definition: (_ name: (_) @inner))]))
 (module [(function_definition name: (_) @define) (class_definition name: (_) @define)
   (decorated_definition definition: (_ name: (_) @define))
   (expression_statement (assignment left: (identifier) @define))])
@@ -47,23 +55,34 @@ _JAVASCRIPT = """
 ((call_expression function: (identifier) @_callee arguments: (arguments . (string) @required))
   (#eq? @_callee "require"))
 (call_expression function: (import) arguments: (arguments . (string) @required))
+(method_definition name: (_) @inner)
+(assignment_expression left: (member_expression property: (_) @inner) right: [(function_expression) (arrow_function)])
 (program [(function_declaration name: (_) @define) (class_declaration name: (_) @define)
   (lexical_declaration (variable_declarator name: (identifier) @define))
   (variable_declaration (variable_declarator name: (identifier) @define))
   (export_statement declaration: (_ name: (_) @define))
   (export_statement declaration: (_ (variable_declarator name: (identifier) @define)))])
 """
-_C = "(preproc_include path: (_) @include)"
+_C = """
+(preproc_include path: (_) @include)
+(function_definition declarator: (_ declarator: [(identifier) (field_identifier)] @inner))
+(function_definition declarator: (_ declarator: (function_declarator declarator: (identifier) @inner)))
+(preproc_function_def name: (_) @inner)
+(type_definition declarator: (type_identifier) @inner)
+(struct_specifier name: (_) @inner body: (_))
+"""
+_CPP = f"{_C}(class_specifier name: (_) @inner body: (_))"
 
 QUERIES: dict[str, str] = {
     "C": _C,
-    "C++": _C,
+    "C++": _CPP,
     "Go": """
         (package_clause (package_identifier) @package)
         (import_spec) @import
         (function_declaration name: (_) @define)
         (source_file [(type_declaration (type_spec name: (_) @define)) (var_declaration (var_spec name: (_) @define))
           (const_declaration (const_spec name: (_) @define))])
+        (method_declaration name: (_) @inner)
         (call_expression function: (identifier) @use)
         (type_identifier) @use
         (selector_expression operand: (identifier)) @use
@@ -73,6 +92,7 @@ QUERIES: dict[str, str] = {
         (package_declaration) @package
         (import_declaration) @import
         (program (_ name: (identifier) @define))
+        (method_declaration name: (_) @inner)
         (type_identifier) @use
         (method_invocation object: (identifier) @use)
         (field_access object: (identifier) @use)
@@ -84,7 +104,8 @@ QUERIES: dict[str, str] = {
     "Rust": """
         (mod_item name: (identifier) @mod !body)
         (use_declaration argument: (_) @path)
-        (mod_item body: (declaration_list (use_declaration argument: (_) @inner)))
+        (mod_item body: (declaration_list (use_declaration argument: (_) @nested)))
+        (declaration_list (function_item name: (_) @inner))
         ((scoped_identifier) @path (#match? @path "^(crate|super)::"))
         (source_file [(function_item name: (_) @define) (struct_item name: (_) @define) (enum_item name: (_) @define)
           (union_item name: (_) @define) (trait_item name: (_) @define) (type_item name: (_) @define)
@@ -112,6 +133,11 @@ class _Found:
     def texts(self, name: str) -> Iterator[str]:
         return map(self.text, self.nodes(name))
 
+    def definitions(self) -> dict[str, int]:
+        """Name → where it is first defined."""
+        nodes = sorted(self.nodes("define") + self.nodes("inner"), key=lambda node: -node.start_byte)
+        return {self.text(node): node.start_byte for node in nodes}
+
     def alias(self, node: Node) -> tuple[str, str]:
         """A name and what it is called here."""
         name = self.text(node.child_by_field_name("name") or node)
@@ -133,7 +159,8 @@ def facts(tree: Tree) -> Facts:
     read = {"C": _c, "C++": _c, "Go": _go, "Java": _java, "Python": _python, "Rust": _rust}.get(tree.language, _script)
     package = " ".join(found.texts("package")).removeprefix("package").strip(" ;\n\t\r")
     references = tuple(dict.fromkeys(read(found)))
-    return Facts(references, frozenset(found.texts("define")), frozenset(found.texts("use")), package)
+    uses = frozenset(found.texts("use"))
+    return Facts(references, frozenset(found.texts("define")), uses, package, found.definitions())
 
 
 def _python(found: _Found) -> Iterator[Reference]:
@@ -195,7 +222,7 @@ def _c(found: _Found) -> Iterator[Reference]:
 def _rust(found: _Found) -> Iterator[Reference]:
     for name in found.texts("mod"):
         yield Reference(f"self::{name}")
-    inner = {node.id for node in found.nodes("inner")}
+    inner = {node.id for node in found.nodes("nested")}
     for node in found.nodes("path"):
         text = found.text(node)
         if node.id in inner:  # the inside of a module in this very file, to which `super` is the file itself

@@ -11,6 +11,7 @@ import posixpath
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cached_property
 
 from loopdata.retrieval.places import CANDIDATES, Files, folder, joined
@@ -109,12 +110,15 @@ class ScriptRules:
         parts = target.split("/")
         return ["/".join(parts[:count]) for count in (2, 1)]
 
-    def _spellings(self, place: str) -> list[str]:
-        stem, ending = posixpath.splitext(place)
-        stem, place = stem.removeprefix("./"), "" if place == "." else place
-        exact = [place, *(stem + other for other in _COMPILED.get(ending, ()))]
-        ends = [place + ending for ending in _ENDINGS] if place else []
-        return [*exact, *ends, *(joined(place, f"index{ending}") for ending in _ENDINGS)]
+    def _spellings(self, place: str) -> Iterator[str]:
+        """Paths that a place without its ending may stand for, in the order in which they are looked for."""
+        if place:
+            stem, ending = posixpath.splitext(place)
+            yield place
+            yield from (stem + other for other in _COMPILED.get(ending, ()))
+            yield from (place + other for other in _ENDINGS)
+        inside = f"{place}/index" if place else "index"
+        yield from (inside + other for other in _ENDINGS)
 
     @cached_property
     def _packages(self) -> dict[str, str]:

@@ -35,12 +35,12 @@ class Index:
         self.chunks = chunks
         longest = int((chunks.ends - chunks.starts).max(initial=0))
         num_bytes = int((chunks.ends - chunks.starts).sum())
-        bits = math.ceil(math.log2(num_bytes + 1))
+        bits = math.ceil(math.log2(num_bytes + 1)) - 2
         self._shift = np.uint64(64 - min(max(bits, _BITS[0]), _BITS[1]))
         scratch = np.empty(longest // 2 + 1, np.uint32)
         held = _held_by(data, chunks.starts, chunks.ends, self._shift, scratch)
         kept = np.where(held > MAX_CHUNKS, 0, held)
-        self._first = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+        self._first = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
         self._postings = np.empty(self._first[-1], np.uint32)
         self._times = np.empty(self._first[-1], np.uint16)
         self._words = np.zeros(len(chunks.starts), np.int32)  # of each chunk
@@ -103,7 +103,7 @@ def _hash_words(data: Any, start: Any, stop: Any, shift: Any, out: Any) -> Any:
 def _held_by(data: Any, starts: Any, ends: Any, shift: Any, scratch: Any) -> Any:
     """How many chunks hold each word."""
     size = np.int64(1) << np.int64(np.uint64(64) - shift)
-    held, last = np.zeros(size, np.int64), np.full(size, -1, np.int32)
+    held, last = np.zeros(size, np.int32), np.full(size, -1, np.int32)
     for chunk in range(len(starts)):
         for place in range(_hash_words(data, starts[chunk], ends[chunk], shift, scratch)):
             term = scratch[place]

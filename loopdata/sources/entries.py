@@ -117,11 +117,9 @@ class _Draft:
 
 
 def _place(source: str, entry: Entry) -> dict[str, Any]:
-    known = entry.content is not None
-    content = entry.content or b""
     return {
-        "doc_id": schema.doc_id(source, entry.locator, content) if known else unread_id(source, entry),
-        "blob_id": entry.blob_id or (schema.blob_id(content) if known else None),
+        "doc_id": entry_id(source, entry),
+        "blob_id": entry.blob_id or (None if entry.content is None else schema.blob_id(entry.content)),
         "source": source,
         "repo": entry.repo,
         "commit": entry.commit,
@@ -129,6 +127,13 @@ def _place(source: str, entry: Entry) -> dict[str, Any]:
         "url": entry.url,
         "num_bytes": entry.num_bytes,
     }
+
+
+def entry_id(source: str, entry: Entry) -> str:
+    """The doc_id of an entry."""
+    if entry.content is None:
+        return unread_id(source, entry)
+    return schema.doc_id(source, entry.locator, entry.content)
 
 
 def unread_id(source: str, entry: Entry) -> str:

@@ -8,6 +8,7 @@ without text is a document without content. Limit: rows of one repository that d
 were of several wherever a stage looks at repositories, and a change that keeps size and mtime of a file is not seen.
 """
 
+import contextlib
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import IO, Annotated, Any, ClassVar, Literal, NamedTuple
@@ -21,7 +22,7 @@ from loopdata.config import Strict, nearest
 from loopdata.errors import ConfigError, SourceError
 from loopdata.sources.entries import Entry, batches
 from loopdata.sources.globs import Globs, checked
-from loopdata.sources.row_files import ENDINGS, Chunk, ending_of, open_rows
+from loopdata.sources.row_files import ENDINGS, Chunk, RowWriter, ending_of, open_rows
 from loopdata.sources.trees import token_of
 from loopdata.stage import Batch, Input, Source
 from loopdata.syntax import language_names
@@ -149,6 +150,14 @@ class Table(Source):
             for chunk in file.chunks(None if whole else list(wanted.values())):
                 yield chunk, self._placed(item.name, chunk, wanted)
         self._check_unchanged(item)
+
+    @contextlib.contextmanager
+    def rewritten(self, item: Input, sink: Any) -> Iterator[RowWriter]:
+        """What writes rows of an input to `sink` in its own format."""
+        with self.open(item.name) as stream, open_rows(stream, item.name) as file:
+            writer = file.writer(sink)
+        yield writer
+        writer.close()
 
     def _check_unchanged(self, item: Input) -> None:
         if self._input(item.name) != item:

@@ -2,8 +2,8 @@
 
 Enters: the name of a language as linguist spells it. Leaves: tree-sitter's `Language`, or None where there is no
 grammar. Every grammar comes inside a wheel from PyPI (pins in pyproject.toml), so that nothing is downloaded at run
-time. Dialects that a grammar reads as well are named beside it. Limit: YAML is left out, since its grammar 0.7.2 ends
-the process with a segmentation fault on deep indents.
+time. Dialects that a grammar reads as well are named beside it. Limit: YAML's grammar 0.7.2 ends the process on deep
+indents; `parse` refuses these, and nothing else may call it.
 """
 
 import importlib
@@ -38,6 +38,7 @@ GRAMMARS: dict[str, tuple[str, str]] = {
     "TOML": ("tree_sitter_toml", "language"),
     "TSX": ("tree_sitter_typescript", "language_tsx"),
     "TypeScript": ("tree_sitter_typescript", "language_typescript"),
+    "YAML": ("tree_sitter_yaml", "language"),
 }
 ERROR_KIND = 0xFFFF  # what a node of skipped text has as its kind in every grammar
 

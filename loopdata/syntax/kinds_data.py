@@ -1,4 +1,4 @@
-"""Node types by role for data, markup and query languages: JSON, TOML, CSS, HTML, Markdown, SQL.
+"""Node types by role for data, markup and query languages: JSON, TOML, YAML, CSS, HTML, Markdown, SQL.
 
 Enters: nothing. Leaves: TABLES, language → role → node types, `*` standing for any letters; the roles are explained in
 `node_kinds`. Written from the grammars' own lists of node types. Limit: these have statements and blocks, seldom
@@ -21,6 +21,15 @@ TABLES: dict[str, dict[str, str]] = {
         "block": "table table_array_element",
         "statement": "pair",
         "expression": "array inline_table",
+    },
+    "YAML": {
+        "comment": "comment",
+        "string": "single_quote_scalar double_quote_scalar block_scalar string_scalar",
+        "literal": "integer_scalar float_scalar boolean_scalar null_scalar timestamp_scalar",
+        "identifier": "anchor_name alias_name tag",
+        "block": "block_mapping block_sequence",
+        "statement": "block_mapping_pair block_sequence_item",
+        "expression": "flow_mapping flow_sequence",
     },
     "CSS": {
         "comment": "comment js_comment",

@@ -13,13 +13,14 @@ from functools import cache
 import re2
 
 from loopdata.syntax.signs_braces import BRACES
+from loopdata.syntax.signs_markup import MARKUP
 from loopdata.syntax.signs_others import OTHERS
 
-SIGNS = BRACES | OTHERS
+SIGNS = BRACES | MARKUP | OTHERS
 HEAD_BYTES = 8_192
 LEAST = 4  # points that decide
 MARGIN = 3  # points before the next
-OWN = 2  # points by which a language is told from the one it grew out of
+OWN = 3  # points by which a language is told from the one it grew out of
 GREW_FROM = {"C++": "C", "Objective-C": "C", "TypeScript": "JavaScript", "SCSS": "CSS", "Apex": "Java"}
 
 

@@ -5,10 +5,10 @@ of tree-sitter's progress callback (one for each hundred steps of its parser) an
 is refused on every machine; the wall clock lies far above and only guards against hanging. The text is read in small
 pieces, since tree-sitter asks for progress only then, and by a new parser each time, since one that was stopped goes
 on with the old text. Trees of the current small batch are remembered by content, bounded by count and bytes; nothing
-stores them. Two kinds of text are refused unread, since one step of the parser, which nothing can stop, went quadratic
-on them: 6 kB of `x=>` as C took 1.4 GB, 32 kB of `a<` as C# 2.2 GB; they are one that is little but repetition, and one
-with thousands of `<` that nothing closes. Limit: a text made to evade both can still take all memory; then the engine's
-isolation of killers costs that document.
+stores them. Some texts are refused unread. One step of the parser, which nothing can stop, went quadratic on two kinds:
+6 kB of `x=>` as C took 1.4 GB, 32 kB of `a<` as C# 2.2 GB; one is little but repetition, the other has thousands of `<`
+that nothing closes. The third is YAML with deep indents, which crashes its grammar. Limit: a text made to evade these
+can still take all memory; then the engine's isolation of killers costs that document.
 """
 
 import re
@@ -23,12 +23,13 @@ import tree_sitter
 
 from loopdata.syntax.grammars import grammar
 from loopdata.syntax.survey import Features, Survey, features, survey
+from loopdata.syntax.yaml_indents import longest_chain
 
 PIECE_BYTES = 4 << 10  # small, since only at their ends a grammar's own scanner can be counted and stopped
 REMEMBERED_TREES = 1_024
 REMEMBERED_BYTES = 8 << 20  # of source; a tree takes some forty times as much
 
-Reason = Literal["no_grammar", "bytes", "repetition", "angles", "work", "depth", "time"]
+Reason = Literal["no_grammar", "bytes", "repetition", "angles", "indents", "work", "depth", "time"]
 _CALLS_A_LOOK = 32  # at the clock
 _REPETITION_BYTES = 1_000
 _LZ4 = pyarrow.Codec("lz4_raw")
@@ -44,6 +45,7 @@ class Limits:
     work_per_byte: float = 0.04
     max_repetition: float = 100.0  # bytes to a byte of LZ4; source has 1 to 70. Texts below 1 kB are not asked
     max_angles: int = 2_000  # `<` within one statement that no `>` closes
+    max_indents: int = 120  # of a YAML text; its grammar crashes from 254 up, and counts up to two for one of ours
     max_depth: int = 5_000  # nodes from the root to the deepest leaf
     seconds: float = 60.0  # a guard, never a budget
 
@@ -136,7 +138,7 @@ def parse_anew(source: bytes, language: str, limits: Limits = DEFAULT) -> Tree |
     loaded = grammar(language)
     if loaded is None:
         return Refusal("no_grammar")
-    hostile = _refused_unread(source, limits)
+    hostile = _refused_unread(source, language, limits)
     if hostile is not None:
         return hostile
     budget = _Budget(source, limits)
@@ -150,7 +152,7 @@ def parse_anew(source: bytes, language: str, limits: Limits = DEFAULT) -> Tree |
     return _within_depth(Tree(source, language, found.root_node, budget.work), limits)
 
 
-def _refused_unread(source: bytes, limits: Limits) -> Refusal | None:
+def _refused_unread(source: bytes, language: str, limits: Limits) -> Refusal | None:
     """What can be told of a text without a parser, at a hundredth of its cost."""
     if len(source) > limits.max_bytes:
         return Refusal("bytes", len(source), limits.max_bytes)
@@ -162,6 +164,10 @@ def _refused_unread(source: bytes, limits: Limits) -> Refusal | None:
         angles = max(part.count(b"<") - part.count(b">") for part in _STATEMENT_END.split(source))
         if angles > limits.max_angles:
             return Refusal("angles", angles, limits.max_angles)
+    if language == "YAML":
+        indents = longest_chain(source, limits.max_indents)
+        if indents > limits.max_indents:
+            return Refusal("indents", indents, limits.max_indents)
     return None
 
 

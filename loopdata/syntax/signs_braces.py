@@ -35,7 +35,7 @@ BRACES = {
 3 ^[ \t]*virtual \w
 2 \)[ \t]*const([ \t]*override)?[ \t]*[;{]
 2 ^[ \t]*~?\w+::~?\w+\(
-1 ^[ \t]*(class|struct) \w+[ \t]*\{?$
+1 ^[ \t]*class \w+[ \t]*\{?$
 3 ^[ \t]*(explicit|friend) \w
 2 ^[ \t]*using \w+ = \w
 2 ^(\w[\w:<>*& ]* )?\w+::\w+\(.*$

@@ -36,6 +36,7 @@ def values(text: str) -> list[str]:
         f'<add key="ClientSecret" value="{KEY}"/>',
         f"<password>{KEY}</password>",
         f'{{\\"password\\": \\"{PASSWORD}\\"}}',
+        f'pw: "{PASSWORD}"',
         f"CREATE USER a IDENTIFIED BY PASSWORD '{KEY}'",
     ],
 )
@@ -56,6 +57,13 @@ def test_a_value_in_quotes_that_a_name_says_is_secret(text: str) -> None:
         f"curl -H 'Authorization: Bearer {KEY}'",
         f"The password for staging is {PLAIN}.",
         f"my api key is `{KEY}`, keep it",
+        f"the secret key: {KEY}",
+        f"- name: TOKEN\n  value: {KEY}\n",
+        f"| password | {PLAIN} |",
+        f"**Password:** {PLAIN}",
+        f"The admin password ({PLAIN}) works.",
+        f"password of the server: {PLAIN}",
+        f"curl -u admin:{PLAIN} https://kernel.org/",
         f"machine x login y password {PLAIN}\n",
     ],
 )
@@ -84,6 +92,9 @@ def test_a_value_that_stands_free_is_found_without_the_full_stop(text: str) -> N
         'password = "1234567890"',
         "password=test1234",
         'token = "123e4567-e89b-12d3-a456-426614174000"',
+        'tokenizer = AutoTokenizer.from_pretrained("QKVZ-XLNT/EXQ4-32B")',
+        'token_header = "HTTP_X_QRSFTKN"',
+        '"NextToken": "q7Xk2ZvP9wLr4TnB8sYd"',
         "The token is separated by whitespace and punctuation.",
         "Enter the password that you chose during installation.",
         f"sha256 token: {'0123456789abcdef' * 4}",
@@ -98,6 +109,13 @@ def test_lines_that_speak_of_hashes_are_left_alone(word: str) -> None:
     value = draw("h", 40, random.Random(4))
     assert values(f'{word} token="{value}"') == []
     assert values(f'{word}\ntoken="{value}"') == [value]
+
+
+def test_a_table_of_hashes_holds_no_secrets() -> None:
+    rng = random.Random(5)
+    rows = [f'    "{name}": "{draw("h", 16, rng)}",\n' for name in ("Bucket", "Queue", "AccessKey", "Topic", "Role")]
+    assert values("".join(rows)) == []
+    assert len(values("".join(rows[:4]))) == 1
 
 
 def test_a_value_has_eight_characters() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import jupytext
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata import schema
@@ -136,6 +136,7 @@ def test_real_python_has_no_magics() -> None:
 lines = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=12), max_size=4)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["code", "markdown"]), lines), max_size=5))
 def test_jupytext_reads_the_same_prose_back(drawn: list[tuple[str, list[str]]]) -> None:
     """Code that is a number and a comment, so that no line of it can be a magic or a cell mark."""
@@ -173,6 +174,7 @@ def test_what_has_no_script_has_a_rule(content: bytes, rule: str) -> None:
     assert caught.value.rule == rule
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.recursive(st.none() | st.text(max_size=5), st.lists).map(json.dumps).map(str.encode))
 def test_any_bytes_have_a_script_or_a_rule(content: bytes) -> None:
     with pytest.raises(NotebookError):

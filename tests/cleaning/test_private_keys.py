@@ -51,6 +51,7 @@ def test_marks_without_a_key_are_none() -> None:
     begin, end = f"{DASHES}BEGIN RSA PRIVATE KEY{DASHES}", f"{DASHES}END RSA PRIVATE KEY{DASHES}"
     assert spans(f'if line == "{begin}":\n    return parse(lines)\nif line == "{end}":\n    return None\n') == []
     assert spans(f"{begin}\n...\n{end}") == []
+    assert spans(pem(random.Random(1)).replace("-----\n", "-----\nEXAMPLE", 1)) == []
     assert spans(pem(random.Random(1), "PUBLIC KEY")) == []
     assert spans(pem(random.Random(1), "CERTIFICATE")) == []
 

@@ -34,12 +34,10 @@ def drive(
     for turn in stage.rounds:
         if turn.over == "rows":
             before = stage.rounds[stage.rounds.index(turn) - 1]
-            rows = [stage.map(turn, table, {}) for table in given[before.name]]
+            given[turn.name] = over_rows(stage, turn, given[before.name])
         else:
             rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
-        given[turn.name] = _reduced(
-            stage, turn, pa.concat_tables([turn.emits.empty_table(), *(cast(part, turn.emits) for part in rows)])
-        )
+            given[turn.name] = _reduced(stage, turn, rows)
     kept: dict[str, dict[str, Any]] = {}
     fates: dict[str, Fate] = {}
     last = stage.rounds[-1]
@@ -48,6 +46,16 @@ def drive(
         kept |= {row["doc_id"]: row for row in outcome.kept.to_pylist()}
         fates |= {fate.subject: fate for fate in outcome.fates}
     return kept, fates
+
+
+def over_rows(stage: CorpusStage, turn: Round, given: list[pa.Table]) -> list[pa.Table]:
+    """What a round over rows gives, repeated where it says so; always in all of its partitions."""
+    before, given = given, _reduced(stage, turn, [stage.map(turn, table, {}) for table in given])
+    while turn.via is not None and given != before:
+        before = given
+        for step in (turn.via, turn):
+            given = _reduced(stage, step, [stage.map(step, table, {}) for table in given])
+    return given
 
 
 def _mapped(
@@ -59,7 +67,8 @@ def _mapped(
     return rows.set_column(place, "unit", pa.repeat(_value(turn.emits, unit), rows.num_rows))
 
 
-def _reduced(stage: CorpusStage, turn: Round, rows: pa.Table) -> list[pa.Table]:
+def _reduced(stage: CorpusStage, turn: Round, mapped: list[pa.Table]) -> list[pa.Table]:
+    rows = pa.concat_tables([turn.emits.empty_table(), *(cast(part, turn.emits) for part in mapped)])
     which = partition_of(rows["key"].to_numpy(), turn.partitions)
     parts = [rows.filter(pa.array(which == number)) for number in range(turn.partitions)]
     return [cast(stage.reduce(turn, sort_rows(part)), turn.gives) for part in parts if part.num_rows]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.dedup.boilerplate import MAX_HEAD, head_lines, without
@@ -85,8 +85,9 @@ def test_a_head_beyond_the_limit_is_read_up_to_it() -> None:
     assert blanked("# " + "a" * MAX_HEAD + "\nx", "# b") == "# " + "a" * MAX_HEAD + "\nx"
 
 
-@given(st.lists(st.text(st.sampled_from("#/*-\"' ab\n<!>é"), max_size=40), max_size=4), st.integers(0, 2))
-def test_only_lines_of_heads_become_spaces_and_slices_are_like_wholes(values: list[str], first: int) -> None:
+@settings(deadline=None)
+@given(st.lists(st.text(st.sampled_from("#/*-\"' ab\n<!>é"), max_size=40), max_size=4))
+def test_only_lines_of_heads_become_spaces_and_slices_are_like_wholes(values: list[str]) -> None:
     lines, _ = head_lines(texts(*values))
     whole = texts("other", *values)
     assert without(whole.slice(1), lines).to_pylist() == without(texts(*values), lines).to_pylist()
@@ -105,7 +106,7 @@ def fates(rows: list[dict[str, Any]], units: int = 1, **config: Any) -> dict[str
     return drive(NearDedup(NearConfig(**config)), {f"u{at}": rows[at::units] for at in range(units)})[1]
 
 
-@pytest.mark.parametrize(("documents", "merged"), [(50, 49), (51, 0)])
+@pytest.mark.parametrize(("documents", "merged"), [(20, 19), (21, 0)])
 def test_tiny_files_with_one_licence_merge_until_it_is_known_for_one(documents: int, merged: int) -> None:
     rows = [tiny(number) for number in range(documents)]
     assert len(fates(rows)) == merged
@@ -126,7 +127,7 @@ def test_code_of_many_documents_is_no_boilerplate() -> None:
 
 
 def test_what_is_frequent_does_not_depend_on_units() -> None:
-    rows = [tiny(number) for number in range(51)]
+    rows = [tiny(number) for number in range(21)]
     assert fates(rows, 1) == fates(rows, 7) == {}
-    rows = [tiny(number) for number in range(50)]
+    rows = [tiny(number) for number in range(20)]
     assert fates(rows, 1) == fates(rows, 7) == fates(rows, 7, partitions=2)

@@ -39,7 +39,7 @@ def test_a_copy_of_a_held_out_document_leaves_the_training_split() -> None:
 
 
 def test_without_a_grammar_only_blank_lines_and_trailing_white_space_are_nothing() -> None:
-    rows = [document(name, text, language="YAML") for name, text in (
+    rows = [document(name, text, language="CMake") for name, text in (
         ("a", "k:\n  v: 1\n"), ("bb", "k:  \n\n  v: 1"), ("cc", "k:\nv: 1\n"), ("dd", "k:\n  v: 1 # c\n")
     )]  # fmt: skip
     assert {name: fate.ref for name, fate in copies(*rows).items()} == {"bb": "a"}

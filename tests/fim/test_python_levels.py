@@ -16,6 +16,7 @@ STDLIB = Path(sysconfig.get_paths()["stdlib"])
 FILES = ["ast.py", "argparse.py", "contextlib.py", "dataclasses.py", "json/decoder.py", "tokenize.py", "typing.py"]
 SIZES = Sizes(3, 4_000)
 DRAWS = 25
+Located = ast.expr | ast.stmt | ast.pattern
 
 
 class Oracle:
@@ -23,8 +24,7 @@ class Oracle:
 
     def __init__(self, source: bytes) -> None:
         self.source = source
-        lines = [0, *accumulate(len(line) for line in source.splitlines(keepends=True))]
-        self.at = lambda line, column: lines[line - 1] + column
+        self.lines = [0, *accumulate(len(line) for line in source.splitlines(keepends=True))]
         self.spans: dict[str, set[tuple[int, int]]] = {name: set() for name in (*LEVEL_OF, "literal")}
         for node in ast.walk(ast.parse(source)):
             self.add(node)
@@ -50,10 +50,12 @@ class Oracle:
             if isinstance(found, list) and found:
                 self.spans["block"].add(self.joined(found))
 
-    def bare(self, node: ast.AST) -> tuple[int, int]:
-        return self.at(node.lineno, node.col_offset), self.at(node.end_lineno, node.end_col_offset)
+    def bare(self, node: Located) -> tuple[int, int]:
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return self.lines[node.lineno - 1] + node.col_offset, self.lines[node.end_lineno - 1] + node.end_col_offset
 
-    def decorated(self, node: ast.AST) -> tuple[int, int]:
+    def decorated(self, node: Located) -> tuple[int, int]:
         """The span of a node, with its decorators."""
         start, end = self.bare(node)
         decorators = getattr(node, "decorator_list", [])

@@ -26,6 +26,9 @@ REFUSED = {
     "ternaries": "work",
     "nested_comments": "work",
     "unterminated_literal": "depth",
+    "deep_indents_of_yaml": "indents",
+    "dashes_of_yaml": "indents",
+    "open_flows_of_yaml": "indents",
 }
 
 

@@ -48,6 +48,12 @@ CASES: dict[str, tuple[str, str]] = {
     "ternaries": ("Scala", _varied("a#?b:", 3_000)),
     "nested_comments": ("Swift", _varied("/* #", 3_000)),
     "percent_calls": ("Lua", _varied("%(#", 5_000)),
+    "deep_indents_of_yaml": ("YAML", "".join(" " * depth + "a:\n" for depth in range(600))),
+    "dashes_of_yaml": ("YAML", _varied("- ", 300)),
+    "open_flows_of_yaml": ("YAML", _varied("{a#: [", 5_000)),
+    "open_quotes_of_yaml": ("YAML", _varied('a: "#\n', 5_000)),
+    "anchors_of_yaml": ("YAML", _varied("a#: &a# [*a#, *a#]\n", 5_000)),
+    "random_bytes_as_yaml": ("YAML", _random(20_000, 3)),
     "empty": ("Python", ""),
     "blank": ("Python", " \n\n\t\n"),
 }

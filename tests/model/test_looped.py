@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from kernels.documents import Documents
-from model.config import ModelConfig
+from loopdata.errors import ConfigError
+from model.config import ModelConfig, load_model_config
 from model.looped import LoopedTransformer
 
 BASE: dict[str, Any] = {
@@ -162,3 +163,12 @@ def test_matrices_begin_as_wide_as_their_inputs_ask_and_vectors_as_their_modules
     assert spread["blocks.1.ffn.down.weight"] == pytest.approx(1 / 32, rel=0.05)
     assert model.blocks[0].attention.gate.bias.tolist() == [0.0] * 4
     assert model.final_norm.weight.tolist() == [1.0] * 64
+
+
+def test_a_variant_stands_for_its_switches_and_keys_beside_it_count_first() -> None:
+    config = load_model_config({**BASE, "variant": "loopcoder-v2", "window": 3}, 11)
+    assert (config.input_injection, config.loop_shift, config.gate_input) == ("scaled", 1, "residual")
+    assert (config.window, config.window_self, config.norm_each_loop) == (3, True, True)
+    assert load_model_config(BASE, 11) == load_model_config({**BASE, "variant": "loopcoder"}, 11)
+    with pytest.raises(ConfigError, match=r"'model\.variant' is 'loopcoder-v3'.*there are: loopcoder, loopcoder-re"):
+        load_model_config({**BASE, "variant": "loopcoder-v3"}, 11)

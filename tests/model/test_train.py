@@ -31,7 +31,7 @@ def test_a_training_prints_its_result_and_its_progress(config: str, capsys: pyte
 
 def test_a_wrong_request_is_one_line_and_code_2(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([config, "--set", "stepps=2"]) == 2
-    assert capsys.readouterr().err == "unknown key 'stepps'; did you mean 'steps'?\n"
+    assert capsys.readouterr().err == "error: unknown key 'stepps'; did you mean 'steps'?\n"
 
 
 def test_data_that_is_not_there_is_one_line_and_code_1(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from loopdata.errors import ConfigError, RunError, ShardError
 from model.checkpoint import load_model, newest_checkpoint
@@ -200,3 +201,51 @@ def test_a_loss_in_bf16_stays_near_that_in_fp32(training: Keys, tmp_path: Path) 
     bf16 = run(training(out=str(tmp_path / "b"), dtype="bf16"))
     assert bf16.loss != fp32.loss
     assert bf16.loss == pytest.approx(fp32.loss, rel=0.02)
+
+
+def test_the_journal_says_what_a_step_was_made_of(training: Keys, tmp_path: Path) -> None:
+    run(training(tensorboard=True))
+    lines = [json.loads(line) for line in (tmp_path / "out/metrics.jsonl").read_text().splitlines()]
+    assert all(line["loss_by_category"]["file"] == pytest.approx(line["loss"], rel=1e-5) for line in lines)
+    assert all(len(line["loop_grad_norms"]) == 2 and min(line["loop_grad_norms"]) > 0 for line in lines)
+    assert all(line["peak_mb"] > 0 and not line["skipped"] for line in lines)
+    events = EventAccumulator(str(tmp_path / "out/tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loop_grad_norms/2")] == [1, 2, 3, 4, 5, 6]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx([line["loss"] for line in lines])
+
+
+def test_too_little_memory_says_what_to_lower(training: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("model.objective.sum_of_nats", exhausted)
+    with pytest.raises(RunError, match=r"with 2 sequences at once; --set batch_sequences=1 --set accumulation=6 "):
+        run(training(batch_sequences=2, accumulation=3))
+
+
+def test_a_training_goes_on_with_its_steps_cut_into_other_batches(training: Keys, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(load_train_config(training()), stopping_at(2))
+    events: list[dict[str, Any]] = []
+    run(training(batch_sequences=1, accumulation=2), events)
+    assert events[0] == {"event": "resumed", "step": 2, "steps": 6}
+    with pytest.raises(ConfigError, match=r"train\.step_sequences of .* is 2, this training has 4"):
+        run(training(batch_sequences=4))
+
+
+def test_muon_learns_and_leaves_no_trace_of_a_stop(training: Keys, tmp_path: Path) -> None:
+    whole = run(training(optimiser="muon", steps=20, out=str(tmp_path / "whole")))
+    assert whole.after["bits_per_byte"] < whole.before["bits_per_byte"]
+    with pytest.raises(KeyboardInterrupt):
+        train(load_train_config(training(optimiser="muon", steps=20)), stopping_at(9))
+    run(training(optimiser="muon", steps=20))
+    assert saved_bytes(tmp_path / "out") == saved_bytes(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_compiled_blocks_train_alike(training: Keys, tmp_path: Path) -> None:
+    eager = run(training(out=str(tmp_path / "eager")))
+    compiled = run(training(out=str(tmp_path / "compiled"), compile=True))
+    assert compiled.loss == pytest.approx(eager.loss, rel=1e-4)
+    assert load_model(tmp_path / "compiled" / compiled.checkpoint).config.loops == 2

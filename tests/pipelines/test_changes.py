@@ -11,7 +11,7 @@ from pipelines.plan import plan_run
 from pipelines.run_file import resolve
 from tests.pipelines.corpus_case import attempts, complete, functions, outputs, ran, run_data, write_corpus, write_files
 
-CORPUS = {"exact_dedup.exact.map", "exact_dedup.exact.reduce", "exact_dedup.apply"}
+CORPUS = {"exact_dedup.exact.map", "exact_dedup.exact.reduce", "exact_dedup.apply", "clusters"}
 TOKENS = {"tokenizer.texts", "tokenizer", "samples.file", "packing", "mixture"}
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -37,6 +37,7 @@ CHANGES: dict[str, tuple[Edit, set[str], dict[str, int]]] = {
             "exact_dedup.exact.map": 1,
             "exact_dedup.exact.reduce": 1,
             "exact_dedup.apply": 1,
+            "clusters": 1,
             "tokenizer.texts": 1,
             "tokenizer": 1,
             "samples.file": 7,
@@ -52,6 +53,7 @@ CHANGES: dict[str, tuple[Edit, set[str], dict[str, int]]] = {
             "exact_dedup.exact.map": 7,
             "exact_dedup.exact.reduce": 16,
             "exact_dedup.apply": 7,
+            "clusters": 1,
             "tokenizer.texts": 2,
             "samples.file": 2,
             "packing": 1,

@@ -24,7 +24,9 @@ from pipelines.summary import print_summary
 from tests.pipelines.command import ROOT, call, end, start, write_run_file
 from tests.pipelines.corpus_case import complete, git, outputs, run_data, write_files
 
-COMMANDS = ["run", "plan", "status", "explain", "attribution", "inspect", "train"]
+COMMANDS = [
+    "run", "plan", "status", "explain", "attribution", "inspect", "train", "diagnose", "dedup", "index", "fim",
+]  # fmt: skip
 Capsys = pytest.CaptureFixture[str]
 
 
@@ -52,9 +54,9 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the examples find what they name: the quickstart, but of few and small sources."""
     root = tmp_path_factory.mktemp("checkout")
     data = resolve_quickstart()
-    write_files(
-        root, {"lib/json/decoder.py": "def decode(text):\n    return text\n" * 20, "lib/other/a.py": "a = 'a'\n"}
-    )
+    decoder = "def decode(text):\n    return text\n" * 20
+    write_files(root, {"lib/json/decoder.py": decoder, "lib/other/a.py": "a = 'a'\n", "loopdata/stage.py": decoder})
+    (root / "data.jsonl").write_text('{"text": "a = 1"}\n{"text": "a = 1"}\n')
     data["sources"] = {"stdlib": {"kind": "files", "path": str(root / "lib"), "repo_per": "top_folder"}}
     data["sources"]["more"] = {"kind": "files", "path": str(ROOT / "loopdata"), "repo_per": "top_folder"}
     data["tokens"] = {"train": {"vocab_size": 400}}
@@ -80,12 +82,13 @@ def test_the_examples_of_all_commands_run_one_after_the_other(
     run = ["run", "configs/quickstart.yaml", "--runner", "inline", "--json"]
     said = call(capsys, *run)
     assert said.code == 0, said.err
-    for name in ("plan", "status", "explain", "attribution", "inspect", "train"):
+    for name in ("plan", "status", "explain", "attribution", "index", "inspect", "train", "diagnose", "fim"):
         said = call(capsys, *example(name))
         assert said.code == 0, said.err
         assert said.out
-    said = call(capsys, *example("run"), "--runner", "inline")
-    assert said.code == 0, said.err
+    for name in ("run", "dedup"):
+        said = call(capsys, *example(name), "--runner", "inline")
+        assert said.code == 0, said.err
 
 
 def test_what_a_run_proposes_to_try_next_works(
@@ -94,7 +97,8 @@ def test_what_a_run_proposes_to_try_next_works(
     monkeypatch.chdir(quickstart)
     said = call(capsys, "run", "configs/quickstart.yaml", "--runner", "inline", "--json")
     commands = [command.split() for command in json.loads(said.out)["commands"]]
-    assert [words[:2] for words in commands] == [["loopdata", name] for name in [*COMMANDS[2:6], "plan", "train"]]
+    names = ("status", "explain", "attribution", "inspect", "plan", "train")
+    assert [words[:2] for words in commands] == [["loopdata", name] for name in names]
     for words in commands:
         said = call(capsys, *words[1:])
         assert said.code == 0, said.err
@@ -117,6 +121,8 @@ def test_json_is_one_value_for_every_command_that_reports(
     assert explained["ended_by"]["rule"] == "max_mean_line"
     table = str(tmp_path / "places.parquet")
     assert json_of(call(capsys, "attribution", run, "--out", table, "--json").out)["table"] == table
+    saved = json_of(call(capsys, "index", run, "--out", str(tmp_path / "index"), "--json").out)
+    assert saved["documents"] > 0
     assert len(json_of(call(capsys, "inspect", run, "--json").out)["shards"]) == 6
     assert json_of(call(capsys, "inspect", shard, "--json").out)["num_samples"] == 5
     assert json_of(call(capsys, "inspect", shard, "--offset", "3", "--json").out)["places"][0]["repo"] == "alpha"

@@ -30,6 +30,7 @@ SNIPPETS: dict[str, tuple[str, int, int, int, int]] = {
     "TOML": ('# c\na = 1\n[b]\nc = "d"\n', 0, 0, 3, 0),
     "TSX": ("import a from 'b';\n// c\nfunction F(x: number) { return <p>{x}</p>; }\n", 1, 0, 4, 1),
     "TypeScript": ("import a from 'b';\n// c\nclass A { f(x: number): number { return x; } }\n", 1, 1, 4, 1),
+    "YAML": ("# c\nd: |\n  e\na: &x\n  - 'b'\n  - {f: 1}\n", 0, 0, 3, 0),
 }
 BROKEN: dict[str, tuple[str, int]] = {
     "C": ("int f( { return 1; }\n", 7),
@@ -56,4 +57,5 @@ BROKEN: dict[str, tuple[str, int]] = {
     "TOML": ("a = \n", 3),
     "TSX": ("let = = <p>;\n", 13),
     "TypeScript": ("let = = 1;\n", 1),
+    "YAML": ("a: [1, 2\nb: 3\n", 5),
 }

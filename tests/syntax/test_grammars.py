@@ -22,9 +22,8 @@ def test_there_are_24_languages_at_least_each_spelled_as_linguist_spells_it_with
     assert set(GRAMMARS) == set(TABLES) == set(SNIPPETS)
 
 
-def test_a_language_without_a_grammar_has_none_and_yaml_is_one():
+def test_a_language_without_a_grammar_has_none():
     assert grammar("COBOL") is None
-    assert grammar("YAML") is None
 
 
 @pytest.mark.parametrize("language", GRAMMARS)

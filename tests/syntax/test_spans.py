@@ -100,3 +100,12 @@ def test_spans_are_nested_or_disjoint_and_cut_no_character(parts: list[str], lan
         open_ends.append(end)
         assert 0 <= start < end <= len(source)
         source[start:end].decode()
+
+
+@pytest.mark.parametrize("within", [(0, 0), (0, 1), (9, 20), (30, 31), (40, 200)])
+def test_within_a_part_of_a_text_the_spans_are_those_that_share_a_byte_with_it(within: tuple[int, int]) -> None:
+    source = "def f(a, b):\n    if a:\n        return g(a + b)\n    return [b]\n\nclass C:\n    x = f(1, 2)\n"
+    tree = tree_of(source, "Python")
+    every, found = spans(tree), spans(tree, within)
+    wanted = (every.starts < within[1]) & (every.ends > within[0])
+    assert [part.tolist() for part in found] == [part[wanted].tolist() for part in every]

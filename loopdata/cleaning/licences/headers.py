@@ -2,8 +2,9 @@
 
 Enters: the start of a text. Leaves: the licence with its line and what said so: an SPDX tag, a licence text or notice,
 a tag such as `@license MIT`, or a sentence. Only comments at the top of the file are read, and SPDX tags anywhere in
-the first 4 KiB that stand behind nothing but comment marks. Most files of a repository share one header, so that what a
-header says is remembered. Limit: a header behind more than 4 KiB, or behind code, is not seen.
+the first 4 KiB that stand behind nothing but comment marks. A link to a licence is none: it often is about an article
+or a data set. Many files of a repository share one header, so that what a header says is remembered. Limit: a header
+behind more than 4 KiB, or behind code, is not seen.
 """
 
 import re
@@ -22,9 +23,11 @@ from loopdata.cleaning.licences.texts import (
 )
 
 HEAD_CHARACTERS = 4_096
-_WORTH_READING = re.compile(
-    r"licen[cs]e|spdx|public domain|redistribut|permission|proprietary|confidential|unauthori", re.I
-)
+# Without one of these a header says nothing; without one of the others it has no text or notice of a licence.
+_WORDS = ("licen", "spdx", "public domain", "redistribut", "permission", "proprietary", "confidential", "unauthori")
+_WORDS_OF_TEXTS = (
+    "redistribut", "permission", "warrant", "licensed under", "subject to the", "public licen", "http", "free software",
+)  # fmt: skip
 _SPDX = re.compile(
     r"(?m)^[^\w\"'`\n]{0,12}(?:dnl |rem |REM |@rem |\.\\\" )?SPDX-License-Identifier:[ \t]*([^\n]{1,200})"
 )
@@ -56,12 +59,17 @@ class Header(NamedTuple):
 def header_of(start: str) -> Header | None:
     """What the start of a file says about its licence, if anything."""
     head = start[:HEAD_CHARACTERS]
-    if not _WORTH_READING.search(head):
+    if not _holds(head, _WORDS):
         return None
     tags = list(_SPDX.finditer(head))
     if tags:
         return _tagged(head, tags)
     return _read(top_comments(head))
+
+
+def _holds(text: str, words: tuple[str, ...]) -> bool:
+    text = text.lower()
+    return any(word in text for word in words)
 
 
 def _tagged(head: str, tags: list[re.Match[str]]) -> Header:
@@ -74,10 +82,10 @@ def _tagged(head: str, tags: list[re.Match[str]]) -> Header:
 
 @lru_cache(maxsize=2_048)
 def _read(comments: str) -> Header | None:
-    if not _WORTH_READING.search(comments):
+    if not _holds(comments, _WORDS):
         return None
     plain = unwrapped(comments)
-    regions = recognised(comments)
+    regions = recognised(comments, links=False) if _holds(plain, _WORDS_OF_TEXTS) else []
     if regions:
         outside = _outside(plain, [(region.start, region.end) for region in regions])
         licence = combined([region.id for region in regions], says_either(outside), outside)

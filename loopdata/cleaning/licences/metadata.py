@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from loopdata.cleaning.licences.names import any_of, expression_of
 
 MAX_CHARACTERS = 1 << 20
+_MAX_TOML = 1 << 16  # tomllib takes time by the square of a table's depth: 8 s for 200 kB of `[a.a.a…]`
 _WRITTEN = 80  # characters of a name that no licence has, as evidence
 
 
@@ -78,6 +79,10 @@ def _composer_json(text: str) -> list[str]:
     return list(_named(found if isinstance(found, list) else [found]))
 
 
+def _toml(text: str) -> Any:
+    return tomllib.loads(text) if len(text) <= _MAX_TOML else None
+
+
 def _table(data: Any, *keys: str) -> Any:
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
@@ -85,7 +90,7 @@ def _table(data: Any, *keys: str) -> Any:
 
 
 def _pyproject(text: str) -> list[str]:
-    data = tomllib.loads(text)
+    data = _toml(text)
     found = _table(data, "project", "license") or _table(data, "tool", "poetry", "license")
     if isinstance(found, dict):
         found = found.get("text")
@@ -102,7 +107,7 @@ def _classified(classifiers: Iterable[str]) -> list[str]:
 
 
 def _cargo(text: str) -> list[str]:
-    data = tomllib.loads(text)
+    data = _toml(text)
     found = _table(data, "package", "license") or _table(data, "workspace", "package", "license")
     return [found] if isinstance(found, str) else []
 
@@ -141,13 +146,13 @@ def _core_metadata(text: str) -> list[str]:
     return _one_or_classifiers(found, head)
 
 
-_POM_LICENCES = re.compile(r"<licenses>(.{0,20000}?)</licenses>", re.DOTALL)
-_POM_NAME = re.compile(r"<license>[^<]*(?:<(?!name>|/license>)[^<]*)*<name>([^<]{1,200})</name>")
+_POM_NAME = re.compile(r"<name>([^<]{1,200})</name>")
 
 
 def _pom(text: str) -> list[str]:
-    found = _POM_LICENCES.search(text)
-    return [" ".join(name.split()) for name in _POM_NAME.findall(found[1])] if found else []
+    block = text.partition("<licenses>")[2].partition("</licenses>")[0]
+    names = (_POM_NAME.search(part) for part in block.split("</license>"))
+    return [" ".join(name[1].split()) for name in names if name]
 
 
 _GEM_LICENCES = re.compile(

@@ -50,6 +50,7 @@ _UNDER = re.compile(
     r"[^.;]{0,60}?\bunder\b|\b(?:governed by|subject to)\b",
     re.IGNORECASE,
 )
+_FORMERLY = re.compile(r"\b(?:originally|formerly|previously|initially)\s+(?:was\s+)?$", re.IGNORECASE)
 _ARTICLES = re.compile(
     r"(?:\W*\b(?:both|either|one of|an?|the|terms and conditions of|terms of|conditions of|terms|following)\b)*\W*",
     re.IGNORECASE,
@@ -116,11 +117,11 @@ def read_text(text: str) -> Reading:
     return Reading(licence, line_at(text, own[0].start), tuple(sorted(parts)), share, says_either(before))
 
 
-def recognised(text: str) -> list[LicenseIdentificationResult]:
-    """Licence texts in `text`; where there is none, links to licences behind a word about licensing."""
+def recognised(text: str, links: bool = True) -> list[LicenseIdentificationResult]:
+    """Licence texts in `text`; where there is none, `links` to licences behind a word about licensing."""
     found = identify_license(text, coverage_threshold=0.0)
     texts = [region for region in found if not text.startswith(("http", "HTTP"), region.start)]
-    if texts:
+    if texts or not links:
         return texts
     return [region for region in found if _LICEN.search(text, max(0, region.start - 80), region.start)]
 
@@ -148,6 +149,8 @@ def _with_exception(expression: str, around: str) -> str:
 def named_in(prose: str) -> tuple[str, int] | None:
     """The licence that a sentence names, and where it does."""
     for found in _UNDER.finditer(prose):
+        if _FORMERLY.search(prose, max(0, found.start() - 20), found.start()):
+            continue
         articles = _ARTICLES.match(prose, found.end())
         start = articles.end() if articles else found.end()
         words = prose[start : start + _NAME_CHARACTERS].split()[:_NAME_WORDS]

@@ -64,6 +64,8 @@ def test_a_header_names_its_licence(start: str, header: Header) -> None:
         "license = 'MIT'\n",
         "# See https://opensource.org/licenses for a list\n",
         "# The words of a license: they are many\n",
+        "# After an article under a license, http://creativecommons.org/licenses/by-sa/3.0/\n",
+        "# Originally released under LGPL, then given to all of us\n",
     ],
 )
 def test_what_is_no_licence_of_this_file_is_not_taken_for_one(start: str) -> None:

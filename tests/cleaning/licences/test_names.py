@@ -1,7 +1,7 @@
 """Names of licences: what people write, and what it asks for."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.cleaning.licences.names import all_of, any_of, class_of, expression_of, licences_in
@@ -91,6 +91,7 @@ def test_licences_are_compared_without_what_texts_do_not_tell() -> None:
     assert licences_in("GPL-2.0-or-later AND (MIT OR LGPL-3.0-only)") == {"GPL-2.0", "MIT", "LGPL-3.0"}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_name_is_read_and_reads_the_same_again(name: str) -> None:
     found = expression_of(name)

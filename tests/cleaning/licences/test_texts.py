@@ -23,6 +23,7 @@ from tests.cleaning.licences.installed import apache, bsd, gpl, licence_text, mi
         ("Dual licensed under the MIT and GPL Version 2 licenses.\n", "MIT OR GPL-2.0-only", 1),
         ("Distributed under the Boost Software License, Version 1.0. See x.txt\n", "BSL-1.0", 1),
         ("I release this code into the public domain.", "LicenseRef-Public-Domain", 1),
+        ("The license is at http://creativecommons.org/licenses/by-sa/3.0/ for all of it", "CC-BY-SA-3.0", 1),
         ("Same terms as Perl itself.", "GPL-1.0-or-later OR Artistic-1.0-Perl", 1),
         ("Copyright ACME.\nThis is proprietary and confidential.\n", "LicenseRef-Proprietary", 2),
         (

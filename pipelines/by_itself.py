@@ -1,0 +1,41 @@
+"""One capability by itself on a table: the run file behind a command such as `loopdata dedup`.
+
+Enters: what the command line says. Leaves: a run file over one table, whose run folder lies in the output folder, so
+that all that holds for a run holds here: resumption, the account, fates, any number of workers. Limit: the run folder
+holds a copy of the texts while it is kept; nothing but the rows and `fates.parquet` is needed afterwards.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from loopdata.config import override
+from pipelines.run_file import RunFile, resolve
+
+
+def dedup_file(
+    data: str, out: str, kind: str, threshold: float, columns: Mapping[str, str | None], sets: tuple[str, ...]
+) -> RunFile:
+    """The run file of `loopdata dedup`. ConfigError for a wrong value."""
+    stages: list[dict[str, Any]] = [{"exact_dedup": {"inside_kept_repo": "drop"}}]
+    if kind == "near":
+        stages.append({"near_dedup": {"threshold": threshold, "inside_kept_repo": "drop"}})
+    if kind == "tokens":
+        stages += [{"language": {}}, {"exact_dedup": {"by": "tokens", "inside_kept_repo": "drop"}, "as": "token_dedup"}]
+    return _table_file(data, out, columns, [{"as_text": {}}, *stages], sets)
+
+
+def _table_file(
+    data: str, out: str, columns: Mapping[str, str | None], corpus: list[dict[str, Any]], sets: tuple[str, ...]
+) -> RunFile:
+    """A run over one table, nothing of which is held out, that ends with its rows in `out`."""
+    named = {name: column for name, column in columns.items() if column is not None}
+    file: dict[str, Any] = {
+        "run": f"{out.rstrip('/')}/run",
+        "sources": {"table": {"kind": "table", "path": data, "columns": named}},
+        "split": {"valid": 0},
+        "corpus": corpus,
+        "rows": {"to": out},
+    }
+    for item in sets:
+        override(file, item)
+    return resolve(file)

@@ -1,0 +1,144 @@
+"""What the loops of a checkpoint do, as tables and a picture.
+
+Enters: a checkpoint, or the folder or config of a training, and the dataset that it was trained on. Leaves: a
+Diagnosis, printed; `diagnosis.json` and `diagnosis.png` beside the checkpoint. Limit: one checkpoint at a time, on the
+held-out sequences of its own dataset.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from loopdata.errors import ConfigError, ShardError
+from loopdata.tokens.shards import Dataset
+from model.checkpoint import load_model, newest_checkpoint, read_checkpoint
+from model.data import held_out_batches
+from model.diagnosis import Diagnosis, LoopMeasures, diagnose
+from model.train_config import load_train_config
+
+_ROWS = {
+    "bits_per_byte": "bits per byte, read out here",
+    "state_norm": "norm of the state",
+    "effective_rank": "effective rank of the state",
+    "update": "move, share of the norm",
+    "update_cosine": "cosine with the move before",
+    "cka": "CKA with the loop before",
+    "divergence": "KL from the loop before, nats",
+    "helped": "top tokens mended",
+    "hurt": "top tokens spoilt",
+    "gate_mean": "gate, share of global attention",
+}
+
+
+def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[Diagnosis, Path]:
+    """Measure; the folder that the files were written to. ShardError for what is no checkpoint or other data."""
+    path = _checkpoint(Path(place))
+    model = load_model(path)
+    dataset = Dataset.open(data or str(_run_of(path)))
+    if dataset.vocab_size != model.config.vocab_size:
+        raise ShardError(
+            f"{dataset.path} has {dataset.vocab_size} tokens, the checkpoint {model.config.vocab_size}",
+            "give the dataset that it was trained on by --data",
+        )
+    found = diagnose(model, dataset, held_out_batches(dataset, sequences, 4), torch.device("cpu"))
+    (path / "diagnosis.json").write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
+    draw(found, path / "diagnosis.png")
+    return found, path
+
+
+def _checkpoint(path: Path) -> Path:
+    """The checkpoint in a folder: itself, or the newest of a training, which its config names too."""
+    if path.suffix in (".yaml", ".yml"):
+        path = Path(load_train_config(path).out)
+    if read_checkpoint(path) is not None:
+        return path
+    newest = newest_checkpoint(path / "checkpoints") or newest_checkpoint(path)
+    if newest is None:
+        raise ShardError(f"{path} holds no whole checkpoint", "give one, or a config as runs/x/train/two_loops.yaml")
+    return newest.path
+
+
+def _run_of(path: Path) -> Path:
+    """The dataset folder that a run keeps its trainings in."""
+    for folder in path.resolve().parents:
+        if (folder / "dataset.json").exists():
+            return folder
+    raise ConfigError(f"there is no dataset above {path}", "give it by --data")
+
+
+def print_diagnosis(found: Diagnosis, path: Path, console: Console) -> None:
+    """A column a loop."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column(f"{found.targets:,} held-out tokens")
+    for measures in found.loops:
+        table.add_column(f"loop {measures.loop}", justify="right", no_wrap=True)
+    for name, shown in _ROWS.items():
+        values = [getattr(measures, name) for measures in found.loops]
+        if any(value is not None for value in values):
+            table.add_row(shown, *("" if value is None else f"{value:.4f}" for value in values))
+    console.print(table)
+    if found.injection_norm is not None:
+        console.print(f"Spectral norm of the injection on the state: {found.injection_norm:.3f}.")
+    if found.without_shift is not None:
+        cost = found.loops[-1].bits_per_byte - found.without_shift
+        console.print(
+            f"Without the shift between loops: {found.without_shift:.4f} bits per byte (it costs {cost:+.4f})."
+        )
+    if found.gain_per_gflop is not None:
+        console.print(
+            f"Later loops gain {found.gain_per_gflop:.4f} bits per byte for each extra GFLOP a token, against reading "
+            "out the first; a model of one loop trained as long is the fair control."
+        )
+    console.print(f"{path / 'diagnosis.png'} shows it, diagnosis.json holds it.", style="dim", soft_wrap=True)
+
+
+def draw(found: Diagnosis, file: Path) -> None:
+    """Bits per byte, moves and likeness over the loops, and the gates by layer and head."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    loops = [measures.loop for measures in found.loops]
+    gated = [measures for measures in found.loops if measures.gates]
+    figure, axes = plt.subplots(1, 3 + bool(gated), figsize=(4 * (3 + bool(gated)), 3.4), layout="constrained")
+    axes[0].plot(loops, [measures.bits_per_byte for measures in found.loops], "o-", color="#225ea8")
+    axes[0].set_title("bits per byte, read out after each loop", fontsize=10)
+    _bars(axes[1], found.loops, {"helped": "#41ab5d", "hurt": "#d95f0e"}, "top tokens mended and spoilt")
+    _bars(axes[2], found.loops, {"update": "#225ea8", "cka": "#9e9ac8"}, "move of the state; CKA with the loop before")
+    for axis in axes[:3]:
+        axis.set_xticks(loops)
+        axis.set_xlabel("loop")
+        axis.spines[["top", "right"]].set_visible(False)
+    if gated:
+        _gates(figure, axes[3], gated)
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+
+
+def _bars(axis: Any, loops: list[LoopMeasures], colours: dict[str, str], title: str) -> None:
+    later = [measures for measures in loops if measures.loop > 1]
+    for number, (name, colour) in enumerate(colours.items()):
+        places = [measures.loop + 0.36 * (number - 0.5) for measures in later]
+        axis.bar(places, [getattr(measures, name) for measures in later], 0.34, color=colour, label=name)
+    axis.set_title(title, fontsize=10)
+    axis.set_xlim(0.4, len(loops) + 0.6)
+    if later:
+        axis.legend(frameon=False, fontsize=8)
+
+
+def _gates(figure: Any, axis: Any, gated: list[LoopMeasures]) -> None:
+    """A row a layer of each later loop, a column a head."""
+    rows = [[head[0] for head in heads] for measures in gated for heads in measures.gates]
+    names = [f"{measures.loop}.{layer + 1}" for measures in gated for layer in range(len(measures.gates))]
+    image = axis.imshow(rows, vmin=0, vmax=1, cmap="PuOr", aspect="auto")
+    axis.set_yticks(range(len(rows)), names)
+    axis.set_xticks(range(len(rows[0])))
+    axis.set_xlabel("head")
+    axis.set_ylabel("loop.layer")
+    axis.set_title("mean gate: 1 global, 0 local", fontsize=10)
+    figure.colorbar(image, ax=axis)

@@ -1,0 +1,175 @@
+"""Rows out as they came in: the section `rows`, and what commands that work on a table by itself have in common.
+
+Enters: a run over tables, and the documents that remain. Leaves: in a folder, each file of the tables again with the
+rows whose documents remain for training, every column as it was; `fates.parquet`, which says of each other row (and of
+what was noted of rows) by which rule, with the places of row and survivor; and last `rows.json`, which names the files
+with their digests. Nothing of a changed run stays behind. Limit: text that a stage edited is not written, only rows
+that are kept or left; the places of all rows with fates are held in memory while `fates.parquet` is written.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopdata.engine.attempt import Attempt
+from loopdata.engine.driver import Driver, Phases
+from loopdata.engine.tables import read_tables
+from loopdata.engine.unit import UNKNOWN, Manifest, Output, Unit
+from loopdata.errors import ConfigError
+from loopdata.schema import FATE
+from loopdata.sources.entries import entry_id
+from loopdata.sources.row_files import ending_of
+from loopdata.sources.tables import Table
+from loopdata.stage import Input, Source
+from loopdata.storage import Folder
+
+INDEX, FATES, RUN = "rows.json", "fates.parquet", "run/"
+PLACE = ("repo", "path")
+FATE_OF_ROW = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in PLACE),
+        *FATE,
+        *(pa.field(f"ref_{name}", pa.string()) for name in PLACE),  # of the survivor
+    ]
+)
+
+
+@dataclass(frozen=True)
+class KeepRows:
+    """Write the rows of one file whose documents remain."""
+
+    source: Table
+    item: Input
+    documents: Output
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"task": "keep_rows", "source": self.source.identity(), "version": 1}
+
+    def run(self, attempt: Attempt) -> None:
+        remain: set[str] = set()
+        for table in read_tables(attempt.folder, self.documents, ["doc_id", "use"]):
+            remain.update(table.filter(pc.equal(table["use"], "train"))["doc_id"].to_pylist())
+        rows = 0
+        with (
+            attempt.file("rows", ending_of(self.item.name) or "") as sink,
+            self.source.rewritten(self.item, sink) as out,
+        ):
+            for chunk, placed in self.source.rows(self.item, whole=True):
+                keep = [entry_id(self.source.label, row.entry) in remain for row in placed]
+                out.write(chunk, keep)
+                rows += len(keep)
+                attempt.guard.at(unit=attempt.unit.id)
+        attempt.figures["rows"] = [rows, len(remain)]
+
+
+@dataclass(frozen=True)
+class WriteFates:
+    """One table of the fates of all rows, with places."""
+
+    fates: tuple[Output, ...]
+    locations: tuple[Output, ...]
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"task": "write_fates", "version": 1}
+
+    def run(self, attempt: Attempt) -> None:
+        places = self._places(attempt)
+        with attempt.table("fates", FATE_OF_ROW) as writer:
+            for output in self.fates:
+                for table in read_tables(attempt.folder, output):
+                    attempt.guard.at(unit=attempt.unit.id)
+                    writer.write(_with_places(table, places))
+            attempt.figures["rows"] = writer.rows
+
+    def _places(self, attempt: Attempt) -> pa.Table:
+        """The places of every document that a fate names, one each."""
+        named = [pa.array([], pa.string())]
+        for output in self.fates:
+            for table in read_tables(attempt.folder, output, ["subject", "ref"]):
+                named += [*table["subject"].chunks, *table["ref"].drop_null().chunks]
+        wanted = pc.unique(pa.chunked_array(named))
+        found = []
+        for output in self.locations:
+            for table in read_tables(attempt.folder, output, ["doc_id", *PLACE]):
+                attempt.guard.at(unit=attempt.unit.id)
+                found.append(table.filter(pc.is_in(table["doc_id"], value_set=wanted)))
+        return pa.concat_tables(found).combine_chunks()
+
+
+def _with_places(fates: pa.Table, places: pa.Table) -> pa.Table:
+    for subject, prefix in (("subject", ""), ("ref", "ref_")):
+        at = pc.index_in(fates[subject], value_set=places["doc_id"].combine_chunks())
+        for name in PLACE:
+            fates = fates.append_column(prefix + name, places[name].take(at))
+    return fates
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What was made of the tables: manifests of each file and of the fates, and the name that each file gets."""
+
+    files: dict[str, Manifest]
+    fates: Manifest
+
+
+def check_rows(to: str, sources: Sequence[Source]) -> None:
+    """ConfigError for sources that are no tables, or a folder that holds something else or lies within a source."""
+    out = Folder(to)
+    for source in sources:
+        if not isinstance(source, Table):
+            raise ConfigError(f"rows: the source '{source.label}' is no table", "leave out `rows`")
+        path = source.config.path
+        if Folder(path).path() == out.path() or PurePath(out.path()).is_relative_to(Folder(path).path()):
+            raise ConfigError(f"rows.to: {to} lies within the source {path}", "write somewhere else")
+    if not out.exists(INDEX) and any(not file.name.startswith(RUN) for file in out.files()):
+        raise ConfigError(f"rows.to: {to} holds something else", "give a folder that is empty or not there yet")
+
+
+def build_rows(inputs: Sequence[tuple[Source, Input]], documents: Sequence[Manifest], phases: Phases) -> Rows:
+    """Run (or plan) the phases that write rows, behind those of the corpus."""
+    names = _names(inputs)
+    done = list(phases.done)
+    units = []
+    for (source, item), found in zip(inputs, documents, strict=True):
+        assert isinstance(source, Table)
+        output = found.output("documents")
+        units.append(
+            Unit("rows", found.name, KeepRows(source, item, output), (item.digest, output.sha256), item.num_bytes)
+        )
+    kept = phases.phase("rows", units)
+    outputs = {label: tuple(m.outputs[label] for m in done if label in m.outputs) for label in ("fates", "locations")}
+    waits = tuple(UNKNOWN for found in done if not found.known)
+    reads = (*waits, *(output.sha256 for found in outputs.values() for output in found))
+    fates = phases.phase("rows.fates", [Unit("rows.fates", "fates", WriteFates(**outputs), reads)])[0]
+    return Rows(dict(zip(names, kept, strict=True)), fates)
+
+
+def _names(inputs: Sequence[tuple[Source, Input]]) -> list[str]:
+    """What each file is called when it is written. ConfigError for a name that something else has."""
+    several = len({source.label for source, _ in inputs}) > 1
+    names = [f"{source.label}/{item.name}" if several else item.name for source, item in inputs]
+    for name in names:
+        if name in (INDEX, FATES) or name.startswith(RUN):
+            raise ConfigError(f"rows: a file of a table is called {name}, like one that is written here", "rename it")
+    return names
+
+
+def publish_rows(driver: Driver, rows: Rows, to: str) -> dict[str, list[int]]:
+    """Put the files where they are wanted, where they are not there yet; return rows before and after of each."""
+    out = Folder(to)
+    before = json.loads(out.read(INDEX)) if out.exists(INDEX) else {}
+    wanted = {name: found.output("rows") for name, found in rows.files.items()} | {FATES: rows.fates.output("fates")}
+    for name in sorted(before.keys() - wanted.keys()):
+        out.remove(name)
+    for name, output in wanted.items():
+        if before.get(name) != output.sha256 or not out.exists(name):
+            with driver.folder.open(output.name) as stream:
+                out.copy_in(name, stream)
+    index = {name: output.sha256 for name, output in wanted.items()}
+    out.write_atomic(INDEX, json.dumps(index, indent=2, sort_keys=True).encode())
+    return {name: found.figures["rows"] for name, found in rows.files.items()}

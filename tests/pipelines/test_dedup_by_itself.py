@@ -1,0 +1,195 @@
+"""`loopdata dedup`: the same rows and columns without the copies, whatever the files are."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.by_itself import dedup_file
+from pipelines.explain import explain_document
+from pipelines.plan import plan_run
+from tests.pipelines.command import Said, call
+from tests.pipelines.corpus_case import attempts, functions
+
+Capsys = pytest.CaptureFixture[str]
+TEXT = functions("one", 8)
+ROWS: list[dict[str, Any]] = [
+    {"code": TEXT, "name": "deep/down/first.py", "nested": {"a": [1, None]}},
+    {"code": TEXT, "name": "first.py", "nested": None},
+    {"code": TEXT + "# a remark\n", "name": "nearly.py", "nested": {"a": []}},
+    {"code": functions("two", 8), "name": "two.py", "nested": {"a": [4]}},
+    {"code": None, "name": "none.py", "nested": None},
+]
+STAY = ["first.py", "two.py", "none.py"]
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def dedup(capsys: Capsys, data: Path, out: Path, *more: str) -> Said:
+    words = ("dedup", str(data), "--out", str(out), "--text", "code", "--path", "name", "--runner", "inline")
+    return call(capsys, *words, *more)
+
+
+def names(path: Path) -> list[str]:
+    return [json.loads(line)["name"] for line in path.read_text().splitlines()]
+
+
+def test_parquet_comes_back_with_its_schema_and_metadata(tmp_path: Path, capsys: Capsys) -> None:
+    schema = pa.schema(
+        [
+            pa.field("code", pa.string(), metadata={"what": "text"}),
+            ("name", pa.string()),
+            ("nested", pa.struct([("a", pa.list_(pa.int16()))])),
+        ],
+        metadata={"made": "here"},
+    )
+    table = pa.Table.from_pylist(ROWS, schema)
+    pq.write_table(table, tmp_path / "t.parquet", compression="snappy", row_group_size=2)
+    said = dedup(capsys, tmp_path / "t.parquet", tmp_path / "out", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["rows"] == {"t.parquet": [5, 3]}
+    found = pq.ParquetFile(tmp_path / "out/t.parquet")
+    given = pq.ParquetFile(tmp_path / "t.parquet").schema_arrow
+    assert found.schema_arrow.equals(given, check_metadata=True)
+    assert given.metadata == {b"made": b"here"}
+    assert found.metadata.row_group(0).column(0).compression == "SNAPPY"
+    assert found.read().to_pylist() == [ROWS[1], ROWS[3], ROWS[4]]
+
+
+def test_lines_come_back_byte_for_byte(tmp_path: Path, capsys: Capsys) -> None:
+    lines = [
+        '{"name":"a" ,  "code": "x y z"}',
+        '{"code": "x y z", "name": "bb", "n": 1e400}',
+        '{"code":"q","name":"c"}',
+    ]
+    (tmp_path / "t.jsonl").write_text("\n\n".join(lines))
+    assert dedup(capsys, tmp_path / "t.jsonl", tmp_path / "out").code == 0
+    assert (tmp_path / "out/t.jsonl").read_text() == f"{lines[0]}\n{lines[2]}\n"
+
+
+def test_fates_name_rows_and_survivors_and_explain_reads_them(tmp_path: Path, capsys: Capsys) -> None:
+    data = write_jsonl(tmp_path / "t.jsonl", ROWS)
+    said = dedup(capsys, data, tmp_path / "out")
+    assert "3 of 5 rows stay, in 1 file." in said.out
+    fates = pq.read_table(tmp_path / "out/fates.parquet").to_pylist()
+    assert [(fate["path"], fate["fate"], fate["rule"], fate["ref_path"]) for fate in fates] == [
+        ("deep/down/first.py", "dropped", "exact_copy", "first.py"),
+        ("nearly.py", "dropped", "near_copy", "first.py"),
+    ]
+    (explained,) = explain_document(str(tmp_path / "out/run"), "nearly.py")
+    assert explained.ended_by is not None
+    assert explained.ended_by["value"] == fates[1]["value"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("kind", "stay"),
+    [
+        ("exact", ["first.py", "nearly.py", "two.py", "none.py"]),
+        ("tokens", STAY),
+        ("near", STAY),
+    ],
+)
+def test_the_kind_says_what_a_copy_is(kind: str, stay: list[str], tmp_path: Path, capsys: Capsys) -> None:
+    data = write_jsonl(tmp_path / "t.jsonl", ROWS)
+    assert dedup(capsys, data, tmp_path / "out", "--kind", kind).code == 0
+    assert names(tmp_path / "out/t.jsonl") == stay
+
+
+def test_a_folder_keeps_its_files_and_a_second_call_does_what_changed(tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "in/deep").mkdir(parents=True)
+    write_jsonl(tmp_path / "in/a.jsonl", ROWS[:2])
+    write_jsonl(tmp_path / "in/deep/b.jsonl.gz", ROWS[2:])
+    out = tmp_path / "out"
+    assert dedup(capsys, tmp_path / "in", out).code == 0
+    assert names(out / "a.jsonl") == ["first.py"]
+    rest = gzip.decompress((out / "deep/b.jsonl.gz").read_bytes())
+    assert [json.loads(line)["name"] for line in rest.splitlines()] == ["two.py", "none.py"]
+    before = attempts(out / "run")
+    index = json.loads((out / "rows.json").read_text())
+    assert sorted(index) == ["a.jsonl", "deep/b.jsonl.gz", "fates.parquet"]
+    assert dedup(capsys, tmp_path / "in", out).code == 0
+    assert attempts(out / "run") == before
+    (tmp_path / "in/deep/b.jsonl.gz").unlink()
+    assert dedup(capsys, tmp_path / "in", out).code == 0
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["a.jsonl", "fates.parquet", "rows.json"]
+    assert not (out / "deep/b.jsonl.gz").exists()
+
+
+def test_plan_says_what_a_call_would_do(tmp_path: Path, capsys: Capsys) -> None:
+    data = write_jsonl(tmp_path / "t.jsonl", ROWS)
+    file = dedup_file(str(data), str(tmp_path / "out"), "exact", 0.7, {"text": "code"}, ())
+    left = {row.phase: row.to_run + row.waiting for row in plan_run(file)}
+    assert (left["ingest"], left["rows"], left["rows.fates"]) == (1, 1, 1)
+    said = call(capsys, "dedup", str(data), "--out", str(tmp_path / "out"), "--text", "code", "--kind", "exact",
+                "--runner", "inline")  # fmt: skip
+    assert said.code == 0, said.err
+    assert sum(row.to_run + row.waiting for row in plan_run(file)) == 0
+
+
+def test_order_and_cuts_of_files_change_nothing(tmp_path: Path, capsys: Capsys) -> None:
+    """Fates of rows, which have other ids where they lie in other files."""
+    found = []
+    for number, cut in enumerate(([ROWS], [ROWS[:3], ROWS[3:]], [ROWS[::-1]], [[row] for row in ROWS])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for place, rows in enumerate(cut):
+            write_jsonl(folder / f"{place}.jsonl", rows)
+        assert dedup(capsys, folder, tmp_path / f"out-{number}").code == 0
+        rows = pq.read_table(tmp_path / f"out-{number}/fates.parquet").to_pylist()
+        found.append(sorted((row["path"], row["rule"], row["value"], row["ref_path"]) for row in rows))
+    assert found[0] == found[1] == found[2] == found[3]
+
+
+def test_survivors_may_be_ranked_by_any_column(tmp_path: Path, capsys: Capsys) -> None:
+    rows = [{"code": TEXT, "name": "a.py", "stars": 1}, {"code": TEXT, "name": "b/c/d.py", "stars": 9}]
+    data = write_jsonl(tmp_path / "t.jsonl", rows)
+    sets = ("--set", "sources.table.carry={stars: integer}", "--set", "corpus.exact_dedup.priority=[-stars]")
+    assert dedup(capsys, data, tmp_path / "out", *sets).code == 0
+    assert names(tmp_path / "out/t.jsonl") == ["b/c/d.py"]
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "code", "said"),
+    [
+        ("", (), 1, "the source table found no rows in "),
+        ('{"code": "a", "name": "b"}\n{"code": "a"', (), 1, "t.jsonl, line 2 is not JSON: "),
+        ('{"text": "a", "name": "b"}', (), 2, "t.jsonl: the column 'code' is missing; there are: name, text"),
+        ('{"code": "a", "name": "b"}', ("--repo", "nmae"), 2, "the column 'nmae' is missing; did you mean 'name'?"),
+        ('{"code": "a", "name": "b"}', ("--threshold", "1.5"), 2, "corpus.near_dedup.threshold: Input should be less"),
+    ],
+)  # fmt: skip
+def test_a_bad_input_is_refused_in_one_line(
+    content: str, more: tuple[str, ...], code: int, said: str, tmp_path: Path, capsys: Capsys
+) -> None:
+    (tmp_path / "t.jsonl").write_text(content)
+    found = dedup(capsys, tmp_path / "t.jsonl", tmp_path / "out", *more)
+    assert (found.code, found.out) == (code, "")
+    assert said in found.err.splitlines()[-1]
+    assert not (tmp_path / "out/rows.json").exists()
+
+
+def test_an_output_folder_with_something_else_is_refused(tmp_path: Path, capsys: Capsys) -> None:
+    data = write_jsonl(tmp_path / "t.jsonl", ROWS)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    said = dedup(capsys, data, tmp_path / "out")
+    assert said.code == 2
+    assert f"rows.to: {tmp_path}/out holds something else" in said.err
+    said = dedup(capsys, tmp_path, tmp_path / "new")
+    assert f"rows.to: {tmp_path}/new lies within the source {tmp_path}" in said.err
+    write_jsonl(tmp_path / "rows.json", ROWS).rename(tmp_path / "fates.parquet")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_names_of_what_is_written_are_taken(tmp_path: Path, capsys: Capsys) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS[:1]), tmp_path / "fates.parquet")
+    said = dedup(capsys, tmp_path / "fates.parquet", tmp_path / "out")
+    assert (said.code, "a file of a table is called fates.parquet" in said.err) == (2, True)

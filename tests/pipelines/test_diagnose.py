@@ -1,0 +1,47 @@
+"""`loopdata diagnose` on a trained checkpoint: a table, a file and a picture, and named errors for what is none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.train_config import load_train_config
+from model.trainer import train
+from tests.model.dataset_folder import Entry, counting, write_dataset
+from tests.pipelines.command import call
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A run folder as `loopdata run` leaves it: the dataset, and a training below it."""
+    entries = [Entry("file", "train", [[counting(n, 16)] for n in range(8)])]
+    entries.append(Entry("file", "valid", [[counting(4, 16)], [counting(9, 6), counting(20, 10, "go")]]))
+    run = write_dataset(tmp_path / "run", entries, length=16)
+    shape: dict[str, Any] = {"dim": 16, "layers": 2, "heads": 2, "head_dim": 8, "ffn_dim": 24, "max_length": 16}
+    out = run / "train/two-1"
+    train(load_train_config({"data": str(run), "out": str(out), "model": shape, "steps": 4, "device": "cpu"}))
+    return out
+
+
+def test_a_training_is_diagnosed_loop_by_loop(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "diagnose", str(trained))
+    assert said.code == 0
+    assert "loop 1" in said.out
+    assert "bits per byte, read out here" in said.out
+    checkpoint = trained / "checkpoints/step-00000004"
+    assert len(json.loads((checkpoint / "diagnosis.json").read_text())["loops"]) == 2
+    assert (checkpoint / "diagnosis.png").read_bytes().startswith(b"\x89PNG")
+    again = call(capsys, "diagnose", str(checkpoint), "--json")
+    assert json.loads(again.out)["targets"] == 16 + 6 + 10 - 3
+
+
+def test_what_is_no_checkpoint_or_has_no_data_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = call(capsys, "diagnose", str(tmp_path))
+    assert (said.code, "holds no whole checkpoint" in said.err) == (1, True)
+    moved = tmp_path / "elsewhere"
+    (trained / "checkpoints/step-00000004").rename(moved)
+    said = call(capsys, "diagnose", str(moved))
+    assert (said.code, "give it by --data" in said.err) == (2, True)

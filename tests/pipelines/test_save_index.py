@@ -1,0 +1,64 @@
+"""What one run kept is dropped from the next, and named there."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopdata.errors import ConfigError, RunError
+from pipelines.explain import explain_document
+from pipelines.save_index import save_index
+from tests.pipelines.corpus_case import complete, functions, write_files
+
+
+def corpus(root: Path, files: dict[str, str], **near: Any) -> dict[str, Any]:
+    write_files(root / "tree", files)
+    source = {"kind": "files", "path": str(root / "tree"), "repo_per": "top_folder"}
+    return {
+        "run": str(root / "run"),
+        "sources": {"tree": source},
+        "split": {"valid": 0.3},
+        "corpus": [{"clean": {}}, {"language": {}}, {"near_dedup": near}],
+    }
+
+
+def lines(form: str, name: str, count: int = 60) -> str:
+    """A text of its own form, so that it differs from others by more than names."""
+    return "".join(form.format(name=name, n=n) for n in range(count))
+
+
+TABLE, BRANCH, CALL, LOOP, CLASS = (
+    "{name}_{n} = [{n}, '{n}', {{}}]\n",
+    "if {name}({n}):\n    del {name}\n",
+    "{name}(*{name}_{n}, key={n}).run()\n",
+    "for {name} in range({n}):\n    pass\n",
+    "class {name}_{n}:\n    x = -{n}\n",
+)
+FIRST = {"alpha/main.py": lines(TABLE, "a"), "beta/main.py": lines(BRANCH, "b"), "gamma/main.py": lines(CALL, "c")}
+OWN = {"delta/own.py": lines(LOOP, "d"), "epsilon/main.py": lines(CLASS, "e"), "zeta/main.py": functions("f", 20)}
+
+
+@pytest.mark.parametrize(("grams", "name"), [("words", "b"), ("masked_identifiers", "renamed")])
+def test_near_copies_of_an_earlier_run_are_dropped_and_named(tmp_path: Path, grams: str, name: str) -> None:
+    first = corpus(tmp_path / "first", FIRST, grams=grams)
+    complete(first)
+    assert save_index(first["run"], str(tmp_path / "index")) == 3
+    copy = {"delta/copy.py": lines(BRANCH, name, 55)}
+    second = corpus(tmp_path / "second", OWN | copy, grams=grams, index=str(tmp_path / "index"))
+    complete(second)
+    [found] = explain_document(second["run"], "copy.py")
+    assert found.ended_by is not None
+    assert (found.ended_by["stage"], found.ended_by["rule"]) == ("near_dedup.index", "near_copy_of_indexed")
+    assert found.ended_by["details"].endswith("index=index")
+    [old] = explain_document(first["run"], found.ended_by["ref"])
+    assert old.place["repo"] == "beta"
+
+
+def test_only_a_complete_run_is_saved_and_never_over_another_index(tmp_path: Path) -> None:
+    first = corpus(tmp_path, FIRST)
+    with pytest.raises(RunError, match="holds no run"):
+        save_index(first["run"], str(tmp_path / "index"))
+    complete(first)
+    save_index(first["run"], str(tmp_path / "index"))
+    with pytest.raises(ConfigError, match="index holds an index already; give another folder"):
+        save_index(first["run"], str(tmp_path / "index"))
