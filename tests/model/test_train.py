@@ -36,7 +36,7 @@ def test_a_wrong_request_is_one_line_and_code_2(config: str, capsys: pytest.Capt
 
 def test_data_that_is_not_there_is_one_line_and_code_1(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([config, "--set", "data=/nowhere"]) == 1
-    assert capsys.readouterr().err.startswith("there is no dataset at /nowhere/dataset.json; ")
+    assert capsys.readouterr().err.startswith("error: there is no dataset at /nowhere/dataset.json; ")
 
 
 def test_an_interrupted_training_has_code_130(

@@ -25,7 +25,7 @@ from tests.pipelines.command import ROOT, call, end, start, write_run_file
 from tests.pipelines.corpus_case import complete, git, outputs, run_data, write_files
 
 COMMANDS = [
-    "run", "plan", "status", "explain", "attribution", "inspect", "train", "diagnose", "dedup", "index", "fim",
+    "run", "plan", "status", "explain", "attribution", "index", "inspect", "train", "diagnose", "dedup", "fim",
 ]  # fmt: skip
 Capsys = pytest.CaptureFixture[str]
 
