@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SHARED = {"__init__", "__main__", "contenders", "harness"}
+SHARED = {"__init__", "__main__", "contenders", "fim_retrieval", "harness", "repositories"}
 
 
 def main() -> int:
