@@ -114,6 +114,7 @@ def test_a_deep_notebook_is_broken(content: bytes) -> None:
         ("x = '''", 1),
         ("?" * 20, 1),
         ("x?", 20_001),
+        ("%%time", 20_001),
     ],
 )
 def test_hostile_cells_are_read_line_by_line(line: str, count: int) -> None:
@@ -132,6 +133,7 @@ DATA = {
     "keys.yaml": ("YAML", "a" * 60 + " " * 500_000),
     "dashes.yaml": ("YAML", "- " * 500_000),
     "rows.sql": ("SQL", "(" * 1_000_000),
+    "module" + "_a" * 1_000 + ".yaml": ("YAML", "a: 1\n"),
     "blank.sql": ("SQL", " \n" * 500_000),
     "tabs.sql": ("SQL", "\t" * 1_000_000),
 }
