@@ -41,7 +41,6 @@ GRAMMARS: dict[str, tuple[str, str]] = {
     "TypeScript": ("tree_sitter_typescript", "language_typescript"),
     "YAML": ("tree_sitter_yaml", "language"),
 }
-ERROR_KIND = 0xFFFF  # what a node of skipped text has as its kind in every grammar
 
 
 @cache
