@@ -27,4 +27,5 @@ def fate_line(fate: Mapping[str, Any]) -> str:
         text += f", value {fate['value']:,.6g}"
     if fate["threshold"] is not None:
         text += f", threshold {fate['threshold']:,.6g}"
-    return f"{text}: {one_line(fate['details'].strip().splitlines()[-1])}" if fate["details"] else text
+    lines = (fate["details"] or "").strip().splitlines()
+    return f"{text}: {one_line(lines[-1])}" if lines else text

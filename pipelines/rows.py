@@ -166,10 +166,15 @@ def publish_rows(driver: Driver, rows: Rows, to: str) -> dict[str, list[int]]:
     wanted = {name: found.output("rows") for name, found in rows.files.items()} | {FATES: rows.fates.output("fates")}
     for name in sorted(before.keys() - wanted.keys()):
         out.remove(name)
-    for name, output in wanted.items():
-        if before.get(name) != output.sha256 or not out.exists(name):
-            with driver.folder.open(output.name) as stream:
-                out.copy_in(name, stream)
     index = {name: output.sha256 for name, output in wanted.items()}
-    out.write_atomic(INDEX, json.dumps(index, indent=2, sort_keys=True).encode())
+    kept = {name: digest for name, digest in index.items() if before.get(name) == digest and out.exists(name)}
+    _write_index(out, kept)  # names nothing that is about to change, should this call be cut off
+    for name in sorted(wanted.keys() - kept.keys()):
+        with driver.folder.open(wanted[name].name) as stream:
+            out.copy_in(name, stream)
+    _write_index(out, index)
     return {name: found.figures["rows"] for name, found in rows.files.items()}
+
+
+def _write_index(out: Folder, index: Mapping[str, str]) -> None:
+    out.write_atomic(INDEX, json.dumps(index, indent=2, sort_keys=True).encode())

@@ -55,8 +55,8 @@ _NO_LITERAL = compiled(
 _URL_PASSWORD = Sought(
     b"://", compiled(rb"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s:/@\"'<>`]{0,64}):([^\s/@\"'<>`]{3,128})@[A-Za-z0-9\[$]")
 )
-_USER_OPTION = Sought(b"-u", compiled(rb"\s(?:-u|--user)[ =][\"']?([\w.@-]{1,64}):([^\s\"'`@]{8,128})"))
-_LOOK, _MAX_VALUE = 120, 256  # bytes after a name in which its value begins, bytes of a value
+_USER_OPTION = Sought(b"-u", compiled(rb"\s(?:-u|--user)[ =][\"']?([\w.@-]{1,64}):([^\s\"'`@]{8,256})"))
+_LOOK, _MAX_VALUE = 120, 256  # bytes after a name in which its value begins, bytes by which a value is judged
 _LINE = 200  # bytes to either side that are asked whether the line speaks of hashes
 _MIN_VALUE, _MIN_CLASSES = 8, 3
 
@@ -81,9 +81,9 @@ def find_assigned(text: bytes) -> Iterator[Finding]:
         if value is None or not _is_secret(text, value, is_password):
             continue
         if not (_speaks_of_hashes(text, name.start()) or _in_table_of_hashes(text, value)):
-            behind = value.end
+            behind = _whole(text, value)
             rule, family = ("password", Family.PASSWORD) if is_password else ("secret", Family.KEY)
-            yield Finding(value.start, value.end, rule, family)
+            yield Finding(value.start, behind, rule, family)
 
 
 def find_url_passwords(text: bytes) -> Iterator[Finding]:
@@ -92,7 +92,7 @@ def find_url_passwords(text: bytes) -> Iterator[Finding]:
         for match in pattern.finditer(text):
             value = _Value(match.start(2), match.end(2), QUOTED)
             if match.group(1) != match.group(2) and _is_secret(text, value, True):
-                yield Finding(value.start, value.end, "url_password", Family.PASSWORD)
+                yield Finding(value.start, _whole(text, value), "url_password", Family.PASSWORD)
 
 
 def _value(text: bytes, name: "re2._Match") -> _Value | None:
@@ -116,8 +116,15 @@ def _value(text: bytes, name: "re2._Match") -> _Value | None:
 def _free(text: bytes, start: int) -> tuple[int, int]:
     """The bounds of a value without quotes: no call, and without the full stop of a sentence."""
     end = int(_FREE_RUN.match(text, start, start + _MAX_VALUE).end())
-    end = start + len(text[start:end].rstrip(b".:!?"))
+    if end < start + _MAX_VALUE:
+        end = start + len(text[start:end].rstrip(b".:!?"))
     return start, -1 if text[end : end + 1] in (b"(", b"[", b"{") else end
+
+
+def _whole(text: bytes, value: _Value) -> int:
+    """Where a secret ends that may be longer than what it was judged by: nothing of it stays, not half a character."""
+    rest = _FREE_RUN.match(text, value.end) if value.end - value.start == _MAX_VALUE else None
+    return int(rest.end()) if rest else value.end
 
 
 def _in_tags(text: bytes, start: int) -> tuple[int, int]:

@@ -30,7 +30,7 @@ _CONFIG_NAMES = re.compile(
     | .*(?:config|conf|settings|options|preset|presets|schema|rc|theme|snippets|manifest|tsconfig|eslintrc)\.json
     | appsettings.*\.json | CMakePresets\.json | CMakeSettings\.json | contents\.json
     | (?:pom|build|ivy|web|persistence|beans|log4j2?|logback|AndroidManifest|packages|nuget|phpunit|plugin|module|
-       checkstyle|pmd|findbugs|assembly|settings|feature|toolchains|config|psalm|phpcs)(?:[-_.]\w+)*\.xml
+       checkstyle|pmd|findbugs|assembly|settings|feature|toolchains|config|psalm|phpcs)(?:[-_.]\w++)*\.xml
     | .*(?:config|settings|ruleset|context|servlet|metainfo|appdata)\.xml
     """,
     re.IGNORECASE,

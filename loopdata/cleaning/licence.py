@@ -11,6 +11,7 @@ behind `clean` and before every stage that chooses among documents.
 """
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -55,6 +56,9 @@ FOLDERS = Round("folders", emits=EMITS, gives=DECISIONS)
 ADDS = {"licence": schema.DOCUMENT["licence"], "licence_class": pa.string(), "licence_evidence": schema.EVIDENCE}
 
 
+PACKAGES = ("license-expression", "licenseclassifier")  # whose versions decide which licence a text or a name is
+
+
 class LicenceConfig(Strict):
     """`keep`: classes of licences whose documents stay. `none` is a repository that says nothing, `unknown` one whose
     licence was not recognised."""
@@ -86,6 +90,11 @@ class Licence(CorpusStage):
     }
     adds: ClassVar[dict[str, pa.DataType]] = ADDS
     rounds = (FOLDERS,)
+
+    def identity(self) -> dict[str, Any]:
+        """With the versions of what knows the licences, which is no file of ours."""
+        versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+        return super().identity() | {"versions": versions}
 
     def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         """A row a file of evidence, and one for each repository."""

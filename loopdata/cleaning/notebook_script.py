@@ -132,7 +132,7 @@ def _language(metadata: Any) -> str:
     named = (_named(name) for name in said)
     language = next((name for name in named if name in _MARKS), None)
     if language is None and said:
-        raise NotebookError("notebook_language", said[0][:80])
+        raise NotebookError("notebook_language", said[0][:80].encode("utf-8", "replace").decode())
     return language or PYTHON
 
 

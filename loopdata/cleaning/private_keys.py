@@ -21,7 +21,7 @@ _BODY = compiled(
     rb"(?:[\s\"'`+,;#*/|>.()&-]|\\[nrt\\]|(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash): ?[^\n\\]{0,100}"
     rb"|[A-Za-z0-9+/=]{8,}|=[A-Za-z0-9+/]{4})*"
 )
-_MAX_BODY = 16_384
+_MAX_BODY, _MAX_MARK = 16_384, 64  # bytes by which a block is judged, bytes of its last mark
 _MIN_BASE64 = 40
 _BASE64_RUN = compiled(rb"[A-Za-z0-9+/]{16,}={0,2}")
 
@@ -45,5 +45,10 @@ def _end(text: bytes, start: int) -> int:
     runs = list(_BASE64_RUN.finditer(text, start, body.end()))
     if sum(run.end() - run.start() for run in runs) < _MIN_BASE64 or b"EXAMPLE" in text[start : body.end()]:
         return 0
+    if last is None:  # cut off, or longer than what it was judged by, as keys of PGP with many signatures
+        body = _BODY.match(text, start)
+        runs = list(_BASE64_RUN.finditer(text, start, body.end()))
+        last = _END.search(text, max(start, body.end() - _MAX_MARK), body.end() + _MAX_MARK)
+        body = _BODY.match(text, start, last.start()) if last else body
     whole = last is not None and body.end() == last.start()
     return int(last.end() if whole else runs[-1].end())

@@ -20,17 +20,15 @@ _ENDS |= {quote: re.compile(rf"(?:\\.|[^{quote}\\\n])*{quote}", re.DOTALL) for q
 
 def without_magics(source: str) -> tuple[str, int]:
     """The cell as Python, and how many of its lines were not."""
-    first, _, rest = source.partition("\n")
-    if first.startswith("%%"):
-        if _OF_PYTHON.match(first):
-            body, count = without_magics(rest)
-            return f"# {first}\n{body}", count + 1
-        return "\n".join(f"# {line}".rstrip() for line in source.split("\n")), source.count("\n") + 1
-    if not any(mark in source for mark in "%!?"):
-        return source, 0
-    ours = _magic_lines(source)
     lines = source.split("\n")
-    return "\n".join(_commented(line, ours.get(number)) for number, line in enumerate(lines)), len(ours)
+    first = next((number for number, line in enumerate(lines) if not _OF_PYTHON.match(line)), len(lines))
+    head, rest = [f"# {line}" for line in lines[:first]], lines[first:]
+    if rest and rest[0].startswith("%%"):
+        return "\n".join([*head, *(f"# {line}".rstrip() for line in rest)]), len(lines)
+    body = "\n".join(rest)
+    ours = _magic_lines(body) if any(mark in body for mark in "%!?") else {}
+    script = [*head, *(_commented(line, ours.get(number)) for number, line in enumerate(rest))]
+    return "\n".join(script), first + len(ours)
 
 
 def is_magic(line: str) -> bool:
@@ -73,7 +71,7 @@ def _end_of_magic(source: str, at: int, stop: int) -> int:
         end, closed = _end_of_statement(source[at : at + _MAGIC_CHARACTERS], 0, min(stop - at, _MAGIC_CHARACTERS))
         if closed and at + end >= stop:
             return at + end
-    while source[at:stop].endswith("\\") and stop < len(source):
+    while source.endswith("\\", at, stop) and stop < len(source):
         stop = _line_end(source, stop + 1)
     return stop
 

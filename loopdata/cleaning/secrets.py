@@ -11,7 +11,7 @@ password in a sentence that does not call it one).
 import traceback
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -26,7 +26,7 @@ from loopdata.config import Strict, nearest
 from loopdata.parts import Edit, Part, replace
 from loopdata.stage import Fate, Outcome, Stage
 from loopdata.syntax.damage import damage
-from loopdata.syntax.grammars import GRAMMARS
+from loopdata.syntax.grammars import GRAMMARS, grammar_versions
 from loopdata.syntax.parse import Limits, Refusal, parse_anew
 
 RULES = [
@@ -82,6 +82,7 @@ class Secrets(Stage):
     """Replaces secrets and addresses."""
 
     name = "secrets"
+    version = 2
     Config = SecretsConfig
     needs: ClassVar[dict[str, pa.DataType]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "text", "text_id", "parts", "path", "language", "num_bytes")
@@ -90,6 +91,10 @@ class Secrets(Stage):
     def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
         super().__init__(config, label=label, seed=seed)
         self.exempt = frozenset(entry.lower().encode() for entry in self.config.exempt_emails)
+
+    def identity(self) -> dict[str, Any]:
+        """With the versions of the grammars."""
+        return super().identity() | {"grammars": grammar_versions()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Search every document, and edit or drop those in which something is found."""

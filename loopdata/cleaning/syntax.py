@@ -2,13 +2,13 @@
 
 Enters: documents with `text` and `language`. Leaves: the same with the columns `ast_*`, without those that the grammar
 of their language could not read. A column is null where there is no grammar, or no tree because the parse was refused
-(bytes, work, depth, time), which is a mark and not a drop unless asked for. The error share is that of
+(size, work, depth, time, hostile shapes), which is a mark and not a drop unless asked for. The error share is that of
 `loopdata.syntax.damage`; how much of it is too much differs by language, since some grammars fail on valid files. A
 document born from another (a code block of a page) is judged as a fragment: as the inside of a function, class or file,
 where it reads better so. Limit: a file without errors may still be nonsense.
 """
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 from pydantic import Field, field_validator
@@ -18,7 +18,7 @@ from loopdata.config import Strict, nearest
 from loopdata.stage import Fate, Outcome, Stage
 from loopdata.syntax.damage import damage
 from loopdata.syntax.fragments import best_reading
-from loopdata.syntax.grammars import GRAMMARS
+from loopdata.syntax.grammars import GRAMMARS, grammar_versions
 from loopdata.syntax.parse import Limits, Refusal, Tree, forget, parse
 
 COLUMNS = {
@@ -91,6 +91,10 @@ class Syntax(Stage):
     def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
         super().__init__(config, label=label, seed=seed)
         self.limits = Limits(max_bytes=self.config.max_bytes, max_depth=self.config.max_depth)
+
+    def identity(self) -> dict[str, Any]:
+        """With the versions of the grammars."""
+        return super().identity() | {"grammars": grammar_versions()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Parse every document of a language with a grammar, and judge it."""

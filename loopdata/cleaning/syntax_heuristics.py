@@ -21,6 +21,7 @@ from loopdata import schema
 from loopdata.cleaning.rules import RulesConfig, RuleStage
 from loopdata.compiled import compiled
 from loopdata.stage import Fate, Outcome
+from loopdata.syntax.grammars import grammar_versions
 from loopdata.syntax.node_kinds import body_of
 from loopdata.syntax.parse import Tree, parse
 from loopdata.syntax.survey import (
@@ -255,6 +256,10 @@ class SyntaxHeuristics(RuleStage):
         **{name: schema.DOCUMENT[name] for name in ("doc_id", "category", "text", "language")},
         "ast_error_share": pa.float64(),  # null where there is no tree
     }
+
+    def identity(self) -> dict[str, Any]:
+        """With the versions of the grammars."""
+        return super().identity() | {"grammars": grammar_versions()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Try the rules on each document until one hits."""

@@ -23,8 +23,11 @@ Apply = Callable[[pa.Table], Outcome]
 
 
 def repeatable(text: str) -> str:
-    """Without addresses in memory, which differ from process to process: fates are part of the bytes of a run."""
-    return re.sub(r"0x[0-9a-fA-F]+", "0x…", text)
+    """Without addresses in memory, which differ from process to process: fates are part of the bytes of a run.
+
+    Half a surrogate pair, which no fate could be written with, becomes an escape.
+    """
+    return re.sub(r"0x[0-9a-fA-F]+", "0x…", text).encode("utf-8", "backslashreplace").decode()
 
 
 def quarantine(stage: str, subjects: list[str], error: BaseException) -> list[Fate]:

@@ -7,6 +7,7 @@ indents; `parse` refuses these, and nothing else may call it.
 """
 
 import importlib
+import importlib.metadata
 from functools import cache
 
 from tree_sitter import Language
@@ -40,7 +41,13 @@ GRAMMARS: dict[str, tuple[str, str]] = {
     "TypeScript": ("tree_sitter_typescript", "language_typescript"),
     "YAML": ("tree_sitter_yaml", "language"),
 }
-ERROR_KIND = 0xFFFF  # what a node of skipped text has as its kind in every grammar
+
+
+@cache
+def grammar_versions() -> dict[str, str]:
+    """What trees depend on besides the text: part of the identity of whatever reads them."""
+    modules = {"tree_sitter", *(module for module, _ in GRAMMARS.values())}
+    return {name: importlib.metadata.version(name.replace("_", "-")) for name in sorted(modules)}
 
 
 @cache

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-_NEWLINE, _SPACE, _TAB = 10, 32, 9
+_NEWLINE, _RETURN, _SPACE, _TAB = 10, 13, 32, 9
 
 
 def longest_chain(source: bytes, enough: int) -> int:
@@ -26,11 +26,12 @@ def longest_chain(source: bytes, enough: int) -> int:
 
 def _columns(data: npt.NDArray[np.uint8]) -> Ints:
     """Where in their lines blocks may begin, in the order of the text."""
-    blank = (data == _SPACE) | (data == _TAB) | (data == _NEWLINE)
+    line_end = (data == _NEWLINE) | (data == _RETURN)  # its scanner ends a line at either
+    blank = (data == _SPACE) | (data == _TAB) | line_end
     indicators = (data == ord("-")) | (data == ord("?")) | (data == ord(":"))
     followed = np.append(blank[1:], True)
-    filled = np.flatnonzero((data != _SPACE) & (data != _NEWLINE))
-    line_starts = np.concatenate([[0], np.flatnonzero(data == _NEWLINE) + 1])
+    filled = np.flatnonzero((data != _SPACE) & ~line_end)
+    line_starts = np.concatenate([[0], np.flatnonzero(line_end) + 1])
     at = np.searchsorted(filled, line_starts)
     firsts = filled[at[at < len(filled)]]
     places = np.union1d(firsts, np.flatnonzero(indicators & followed))

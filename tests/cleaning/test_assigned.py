@@ -145,3 +145,19 @@ def test_a_password_of_three_kinds_of_character_needs_no_randomness() -> None:
 )
 def test_passwords_in_urls(url: str, found: list[str]) -> None:
     assert values(url) == found
+
+
+def long_value(size: int) -> str:
+    return draw("a", size, random.Random(4))
+
+
+@pytest.mark.parametrize("size", [255, 256, 257, 1_000])
+def test_of_a_long_secret_nothing_stays(size: int) -> None:
+    assert values(f"API_TOKEN={long_value(size)}\n") == [long_value(size)]
+    assert values(f"curl -u bob:{long_value(size)}\n") == [long_value(size)]
+
+
+@pytest.mark.parametrize("size", [254, 255, 256])
+def test_no_character_is_cut_where_a_long_secret_is_judged(size: int) -> None:
+    assert values(f"API_TOKEN={long_value(size)}é\n") == [f"{long_value(size)}é"]
+    assert values(f"curl -u bob:{long_value(size)}é\n") == [f"{long_value(size)}é"]

@@ -113,3 +113,7 @@ def test_a_vague_header_takes_the_repositorys_word() -> None:
 def test_classes_that_do_not_exist_are_refused(keep: list[str]) -> None:
     with pytest.raises(Exception, match="licence"):
         parse(LicenceConfig, {"keep": keep}, "licence")
+
+
+def test_what_knows_the_licences_is_part_of_the_identity() -> None:
+    assert set(Licence().identity()["versions"]) == {"license-expression", "licenseclassifier"}

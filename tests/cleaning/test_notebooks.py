@@ -166,12 +166,14 @@ def test_jupytext_reads_the_same_prose_back(drawn: list[tuple[str, list[str]]]) 
         (b'{"cells": []}', "notebook_without_code"),
         (notebook(cell("words", "markdown")), "notebook_without_code"),
         (notebook(cell("x"), language="wolfram language"), "notebook_language"),
+        (notebook(cell("x"), language="\ud800"), "notebook_language"),
     ],
 )
 def test_what_has_no_script_has_a_rule(content: bytes, rule: str) -> None:
     with pytest.raises(NotebookError) as caught:
         script_of(content)
     assert caught.value.rule == rule
+    assert pa.scalar(caught.value.details, pa.string()).as_py()  # fates are written whatever was declared
 
 
 @settings(deadline=None)

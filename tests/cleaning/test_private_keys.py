@@ -65,3 +65,11 @@ def test_a_key_has_forty_characters() -> None:
 def test_a_key_of_putty() -> None:
     lines = "\n".join(draw("b", 64, random.Random(seed)) for seed in range(3))
     assert spans(f"Private-Lines: 3\n{lines}\nPrivate-MAC: 12\n") == [f"Private-Lines: 3\n{lines}"]
+
+
+@pytest.mark.parametrize("size", [16_000, 16_300, 16_384, 16_400, 40_000])
+def test_of_a_long_block_nothing_stays(size: int) -> None:
+    lines = "\n".join(draw("a", 64, random.Random(1)) for _ in range(size // 65))
+    block = f"{DASHES}BEGIN PGP PRIVATE KEY BLOCK{DASHES}\n\n{lines}\n{DASHES}END PGP PRIVATE KEY BLOCK{DASHES}"
+    assert spans(f"x\n{block}\ny\n") == [block]
+    assert spans(f"x\n{block.partition(f'{DASHES}END')[0]}\ny\n") == [block.partition(f"\n{DASHES}END")[0]]

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from loopdata.engine.chain import fate_table
 from loopdata.engine.driver import Failures
 from loopdata.engine.isolation import apply_row_local, apply_whole
 from loopdata.errors import ConfigError, StageError
@@ -75,6 +76,11 @@ def test_addresses_are_left_out_of_a_traceback() -> None:
     outcomes = apply_row_local("s", Failing("d0000", error=ValueError(object())), numbered(1))
     [fate] = outcomes[0].fates
     assert str(fate.details).strip().endswith("ValueError: <object object at 0x…>")
+
+
+def test_a_traceback_can_be_written_whatever_the_exception_says() -> None:
+    outcomes = apply_row_local("s", Failing("d0000", error=ValueError("\ud800")), numbered(1))
+    assert str(fate_table(outcomes[0].fates)["details"][0]).strip().endswith("ValueError: \\ud800")
 
 
 def test_a_stage_that_names_its_own_fault_is_not_isolated() -> None:

@@ -57,6 +57,14 @@ def test_a_text_is_refused_above_the_limit_long_before_a_crash_and_read_on_it(sh
     assert isinstance(parse_anew(make(20_000).encode() if shape == "dashes" else make(700).encode(), "YAML"), Refusal)
 
 
+@pytest.mark.parametrize("line_end", ["\r", "\r\n"])
+def test_any_line_end_is_counted_as_one(line_end: str) -> None:
+    for make, _ in SHAPES.values():
+        text = make(300)
+        assert longest_chain(text.replace("\n", line_end).encode(), 0) == longest_chain(text.encode(), 0)
+    assert in_a_child([keys(254).replace("\n", line_end)], "max_indents=10**9") == -signal.SIGSEGV
+
+
 def test_a_wide_text_is_not_deep() -> None:
     flow = "a: {" + ", ".join(f"b{n}: c - d ? e" for n in range(30)) + "}\n"
     found = parse_anew((flow * 50).encode(), "YAML")

@@ -3,12 +3,13 @@
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loopdata.storage import Folder
 from pipelines.by_itself import dedup_file
 from pipelines.explain import explain_document
 from pipelines.plan import plan_run
@@ -121,6 +122,33 @@ def test_a_folder_keeps_its_files_and_a_second_call_does_what_changed(tmp_path: 
     assert dedup(capsys, tmp_path / "in", out).code == 0
     assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["a.jsonl", "fates.parquet", "rows.json"]
     assert not (out / "deep/b.jsonl.gz").exists()
+
+
+def test_a_call_cut_off_while_it_writes_rows_is_gone_on_with(
+    tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out, copy_in = tmp_path / "t.jsonl", tmp_path / "out", Folder.copy_in
+
+    def cut_off(folder: Folder, name: str, stream: IO[bytes]) -> None:
+        copy_in(folder, name, stream)
+        if name == "t.jsonl":
+            raise KeyboardInterrupt
+
+    def dedup_cut_off() -> int:
+        with monkeypatch.context() as patch:
+            patch.setattr(Folder, "copy_in", cut_off)
+            return dedup(capsys, data, out).code
+
+    write_jsonl(data, ROWS)
+    assert dedup_cut_off() == 130
+    assert dedup(capsys, data, out).code == 0
+    assert names(out / "t.jsonl") == STAY
+    write_jsonl(data, ROWS[3:])
+    assert dedup_cut_off() == 130
+    assert names(out / "t.jsonl") == ["two.py", "none.py"]
+    write_jsonl(data, ROWS)  # as before the call that was cut off
+    assert dedup(capsys, data, out).code == 0
+    assert names(out / "t.jsonl") == STAY
 
 
 def test_plan_says_what_a_call_would_do(tmp_path: Path, capsys: Capsys) -> None:

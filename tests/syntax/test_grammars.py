@@ -1,7 +1,15 @@
 """Every grammar loads, agrees with its table of node types, reads a whole text whole, and notices a broken one."""
 
+import importlib.metadata
+
 import pytest
 
+from loopdata.cleaning.secrets import Secrets
+from loopdata.cleaning.syntax import Syntax
+from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
+from loopdata.dedup.masked import MaskIdentifiers
+from loopdata.dedup.token_ids import TokenIds
+from loopdata.stage import Stage
 from loopdata.syntax.damage import damage
 from loopdata.syntax.grammars import GRAMMARS, grammar
 from loopdata.syntax.language_names import languages
@@ -49,3 +57,8 @@ def test_a_whole_text_has_no_error_and_the_counts_that_a_reader_finds(language: 
 def test_a_broken_text_has_exactly_this_share_of_errors(language: str):
     text, lost = BROKEN[language]
     assert damage(tree_of(text, language)).share == lost / len(text)
+
+
+@pytest.mark.parametrize("stage", [Syntax, SyntaxHeuristics, Secrets, MaskIdentifiers, TokenIds])
+def test_what_reads_trees_has_the_grammars_in_its_identity(stage: type[Stage]) -> None:
+    assert stage().identity()["grammars"]["tree_sitter_python"] == importlib.metadata.version("tree-sitter-python")

@@ -38,10 +38,12 @@ def declared(file_name: str, text: str) -> Declared | None:
     if reader is None or len(text) > MAX_CHARACTERS:
         return None
     try:
-        names = [name.strip() for name in reader(text) if name.strip()]
+        # JSON may hold half a surrogate pair, which is no text.
+        written_names = [name.encode("utf-8", "replace").decode() for name in reader(text)]
     except (ValueError, RecursionError):  # no JSON, no TOML, or nested too deep
         return None
-    names = [name for name in dict.fromkeys(names) if not _REFERS.match(name)]
+    names = list(dict.fromkeys(name.strip() for name in written_names if name.strip()))
+    names = [name for name in names if not _REFERS.match(name)]
     if not names:
         return None
     known = [expression for name in names if (expression := expression_of(name))]
@@ -196,6 +198,7 @@ _READERS: dict[str, Callable[[str], list[str]]] = {
 
 def _line(text: str, name: str) -> int:
     """Line on which a licence is named: where its words stand behind the word `licen(s|c)e`, else where that stands."""
-    keys = [found.end() for found in re.finditer(r"(?i)licen[cs]e", text)][:1_000]
-    places = [place for place in (text.find(name, key) for key in keys) if place >= 0]
-    return text.count("\n", 0, min(places or keys or [0])) + 1
+    key = re.search(r"(?i)licen[cs]e", text)
+    behind = key.end() if key else 0
+    place = text.find(name, behind) if key else behind
+    return text.count("\n", 0, place if place >= 0 else behind) + 1
