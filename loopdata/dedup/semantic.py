@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from loopdata import schema
 from loopdata.compiled import compiled
 from loopdata.config import Strict
 from loopdata.dedup import rank
 from loopdata.dedup.components import mixed
-from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Partitions, Verdict
 from loopdata.embedding import (
     FEATURES,
     BuiltIn,
@@ -85,14 +85,7 @@ class SemanticConfig(DedupConfig):
     sample: int = Field(default=20_000, ge=1)
     sample_share: float = Field(default=1.0, gt=0, le=1)
     max_cluster: int = Field(default=8_192, ge=2)
-    partitions: int = Field(default=16, ge=1, le=65_536)
-
-    @field_validator("partitions")
-    @classmethod
-    def _power_of_two(cls, partitions: int) -> int:
-        if partitions & (partitions - 1):
-            raise ValueError("give a power of two")
-        return partitions
+    partitions: Partitions = 16
 
 
 class SemanticDedup(Dedup):

@@ -149,6 +149,7 @@ def test_a_sample_fits_centres_and_another_seed_draws_another(monkeypatch: pytes
     ("config", "message"),
     [
         ({"treshold": 0.7}, "unknown key 'semantic_dedup.treshold'"),
+        ({"partitions": 12}, "semantic_dedup.partitions: give a power of two"),
         ({"embedder": {"kind": "folder", "path": "/nowhere"}}, "/nowhere holds no model: tokenizer.json is missing"),
         ({"embedder": {"kind": "table", "path": "/nowhere"}}, "/nowhere holds no table of vectors"),
     ],
