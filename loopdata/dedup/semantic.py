@@ -240,7 +240,7 @@ def _centres(vectors: Vectors, most: int) -> Vectors:
 
     vectors = vectors[vectors.any(axis=1)] if len(vectors) else np.zeros((0, 1), np.float32)
     count = max(1, min(most, len(vectors) // DOCUMENTS_A_CENTRE))
-    if count == 1:
+    if count == 1:  # takes all vectors, also of a length that an empty sample does not know
         return np.ones((1, vectors.shape[1]), np.float32)
     faiss.omp_set_num_threads(1)
     means = faiss.Kmeans(vectors.shape[1], count, niter=ITERATIONS, seed=KMEANS_SEED, spherical=True)
@@ -267,6 +267,8 @@ def _candidates(vectors: Vectors, threshold: float) -> tuple[Any, Any]:
 def _nearest(vectors: Any, centres: Any) -> Any:
     """The centre with the greatest product, the first of equal ones."""
     found = np.zeros(len(vectors), np.uint64)
+    if len(centres) == 1:
+        return found
     for row in range(len(vectors)):
         best = -np.inf
         for centre in range(len(centres)):
