@@ -9,12 +9,13 @@ Limit: types and called names are masked like all others, so that short files of
 
 import hashlib
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from loopdata import schema
 from loopdata.stage import Outcome, Stage
+from loopdata.syntax import grammars
 from loopdata.syntax.grammars import GRAMMARS
 from loopdata.syntax.lexer import IDENTIFIER, tokens
 from loopdata.syntax.parse import Tree, parse
@@ -29,6 +30,10 @@ class MaskIdentifiers(Stage):
     name = "mask_identifiers"
     needs: ClassVar[dict[str, pa.DataType]] = {name: schema.DOCUMENT[name] for name in ("text", "language")}
     adds: ClassVar[dict[str, pa.DataType]] = {MASKED: pa.large_string()}
+
+    def identity(self) -> dict[str, Any]:
+        """All that the column depends on besides the documents."""
+        return super().identity() | {"grammars": grammars.versions()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Every document stays."""

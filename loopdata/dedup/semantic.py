@@ -8,6 +8,7 @@ Products that decide are summed in a fixed order, in double precision; faiss onl
 clusters are not seen, a cluster beyond `max_cluster` is judged in parts, and `fit` holds its sample in one process.
 """
 
+import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ from loopdata.embedding import (
     table_of,
 )
 from loopdata.stage import Fate, Resource, Round
+from loopdata.syntax import grammars
 
 COPY, HELD_OUT_COPY = "semantic_copy", "semantic_copy_of_held_out"
 DOCUMENTS_A_CENTRE = 40  # of the sample, at least: fewer make centres of single documents
@@ -109,6 +111,11 @@ class SemanticDedup(Dedup):
             Round("fit", SAMPLED, FITTED, partitions=1),
             Round("members", MEMBER, VERDICTS, partitions=self.config.partitions),
         )
+
+    def identity(self) -> dict[str, Any]:
+        """The centres are faiss's, and the words of the built-in embedder those of trees."""
+        found = super().identity() | {"faiss": importlib.metadata.version("faiss-cpu")}
+        return found | ({"grammars": grammars.versions()} if self.config.embedder.kind == "built_in" else {})
 
     def resources(self) -> Mapping[str, Resource]:
         return {"vectors": self._table} if self._table is not None else self._files

@@ -6,12 +6,13 @@ without a tree or without a word has its lines for identity, trailing white spac
 indentation may mean something. Limit: a Type-1 clone in the sense of Roy and Cordy (2007), nothing looser.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from loopdata import schema
 from loopdata.stage import Outcome, Stage
+from loopdata.syntax import grammars
 from loopdata.syntax.grammars import GRAMMARS
 from loopdata.syntax.outline import outline
 from loopdata.syntax.parse import Tree, parse
@@ -23,6 +24,10 @@ class TokenIds(Stage):
     name = "token_ids"
     needs: ClassVar[dict[str, pa.DataType]] = {name: schema.DOCUMENT[name] for name in ("text", "language")}
     adds: ClassVar[dict[str, pa.DataType]] = {"token_id": pa.string()}
+
+    def identity(self) -> dict[str, Any]:
+        """All that the column depends on besides the documents."""
+        return super().identity() | {"grammars": grammars.versions()}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Every document stays."""

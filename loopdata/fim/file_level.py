@@ -7,7 +7,6 @@ long ones, of their contexts) is laid out as prefix, suffix and middle instead; 
 documents that only serve as context, since a file by itself has no use for them.
 """
 
-import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
@@ -22,7 +21,7 @@ from loopdata.fim.samples import Rendered, check_tokens, draws_of, learned, plai
 from loopdata.schema import DOCUMENT, FIM, SAMPLE, SEGMENTS, cast, digest
 from loopdata.special_tokens import END_OF_TEXT
 from loopdata.stage import Builder, Decode
-from loopdata.syntax.grammars import GRAMMARS
+from loopdata.syntax import grammars
 from loopdata.syntax.parse import forget
 
 
@@ -46,7 +45,7 @@ class FileBuilder(Builder):
     def identity(self) -> dict[str, Any]:
         """All that the samples depend on besides the documents; with `fim`, the grammars too."""
         found = super().identity()
-        return found | {"grammars": grammar_versions()} if self.config.fim else found
+        return found | {"grammars": grammars.versions()} if self.config.fim else found
 
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of the documents with `use` train, in their order."""
@@ -113,12 +112,6 @@ class FileBuilder(Builder):
             "num_bytes": pa.array(sizes, pa.int64()),
             "fim": pa.array([sample.record for sample in rendered], FIM),
         }
-
-
-def grammar_versions() -> dict[str, str]:
-    """What holes of syntax depend on besides the text."""
-    modules = {"tree_sitter", *(module for module, _ in GRAMMARS.values())}
-    return {name: importlib.metadata.version(name.replace("_", "-")) for name in sorted(modules)}
 
 
 def _plain(texts: pa.ChunkedArray) -> dict[str, pa.Array]:

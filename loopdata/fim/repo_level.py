@@ -22,7 +22,6 @@ from pydantic import Field
 from loopdata.config import Strict
 from loopdata.fim.config import FimConfig
 from loopdata.fim.draws import Draws
-from loopdata.fim.file_level import grammar_versions
 from loopdata.fim.layouts import Piece
 from loopdata.fim.proofs import check_repository_sample
 from loopdata.fim.related import ContextConfig, Repository
@@ -30,6 +29,7 @@ from loopdata.fim.samples import Rendered, draws_of, learned, render_document, s
 from loopdata.schema import DOCUMENT, SAMPLE, cast, digest
 from loopdata.special_tokens import END_OF_TEXT, FILE_SEP, REPO_NAME
 from loopdata.stage import Builder, Decode
+from loopdata.syntax import grammars
 from loopdata.syntax.parse import forget
 
 PART_BYTES = 16 << 20  # of samples held before they are given
@@ -97,7 +97,7 @@ class RepoBuilder(Builder):
 
     def identity(self) -> dict[str, Any]:
         """All that the samples depend on besides the documents; the grammars say who imports whom."""
-        return super().identity() | {"grammars": grammar_versions()}
+        return super().identity() | {"grammars": grammars.versions()}
 
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of whole repositories, at once."""

@@ -7,6 +7,7 @@ indents; `parse` refuses these, and nothing else may call it.
 """
 
 import importlib
+import importlib.metadata
 from functools import cache
 
 from tree_sitter import Language
@@ -68,3 +69,9 @@ def named(language: str) -> tuple[bool, ...]:
     """Whether each kind is named in the grammar, and not a token such as `(` that stands for itself."""
     loaded = grammar(language)
     return () if loaded is None else tuple(map(loaded.node_kind_is_named, range(loaded.node_kind_count)))
+
+
+def versions() -> dict[str, str]:
+    """What a tree depends on besides the text: part of the identity of who keeps something that trees say."""
+    modules = {"tree_sitter", *(module for module, _ in GRAMMARS.values())}
+    return {name: importlib.metadata.version(name.replace("_", "-")) for name in sorted(modules)}

@@ -3,13 +3,16 @@
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from loopdata.cleaning.syntax import Syntax
 from loopdata.dedup.exact import ExactConfig, ExactDedup
+from loopdata.dedup.masked import MaskIdentifiers
+from loopdata.dedup.semantic import SemanticDedup
 from loopdata.dedup.token_ids import TokenIds, token_id
 from loopdata.schema import table_of
-from loopdata.stage import Fate
-from loopdata.syntax import parse
+from loopdata.stage import Fate, Step
+from loopdata.syntax import grammars, parse
 from tests.dedup.drive import SCHEMA, document, drive
 
 
@@ -80,3 +83,10 @@ def test_behind_syntax_nothing_is_parsed_twice(monkeypatch: Any) -> None:
     monkeypatch.setattr(parse, "parse_anew", fail)
     (found,) = TokenIds().apply(table).kept["token_id"].to_pylist()
     assert len(found) == 32
+
+
+@pytest.mark.parametrize("stage", [TokenIds(), MaskIdentifiers(), SemanticDedup()])
+def test_another_grammar_makes_another_stage(stage: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stage.identity()
+    monkeypatch.setattr(grammars, "versions", lambda: {"tree_sitter_python": "0"})
+    assert stage.identity() != before
