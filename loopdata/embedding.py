@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b, sha256
+from itertools import chain
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -34,7 +35,8 @@ from loopdata.syntax.parse import Tree, parse
 FEATURES = 1 << 15
 MAX_BYTES = 1 << 20  # of a text that the tokens are taken from
 TABLE = pa.schema([("text_id", pa.string()), ("vector", pa.list_(pa.float32()))])
-_PART = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\sA-Za-z0-9_]+|[\x80-\xff]+")
+_SHORT = 64  # bytes of a token whose features are remembered
+_PART = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\sA-Za-z0-9_]+")
 
 Vectors = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -80,14 +82,17 @@ def features(text: bytes, language: str | None) -> Numbers:
         places = zip(cut.starts.tolist(), cut.ends.tolist(), cut.kinds.tolist(), strict=True)
         pieces: Iterable[bytes] = (text[start:end] for start, end, kind in places if kind != COMMENT)
     else:
-        pieces = [text]
-    return np.array(sorted({number for piece in pieces for number in _numbers(piece)}), np.int64)
+        pieces = text.split()  # no word goes over white space
+    numbers = (_remembered(piece) if len(piece) <= _SHORT else _numbers(piece) for piece in pieces)
+    return np.array(sorted(set(chain.from_iterable(numbers))), np.int64)
 
 
-@lru_cache(maxsize=1 << 16)
 def _numbers(piece: bytes) -> tuple[int, ...]:
     parts = (part.lower() for part in _PART.findall(piece))
     return tuple(int.from_bytes(blake2b(part, digest_size=8).digest(), "little") % FEATURES for part in parts)
+
+
+_remembered = lru_cache(maxsize=1 << 16)(_numbers)
 
 
 class BuiltIn:

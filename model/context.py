@@ -11,6 +11,7 @@ Legend: B batch, T positions, D width, H query heads, G key heads, d head dimens
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from kernels.documents import Documents
@@ -55,7 +56,8 @@ class LoopGradient:
         """`tensor` of `loop` as a later one of `loops` sees it: the same numbers, less gradient."""
         if self.loops is not None and loop < loops - self.loops:
             return tensor.detach()
-        return tensor if self.scale == 1.0 else self.scale * tensor + (1 - self.scale) * tensor.detach()
+        # Between two equal ends a line is constant: no rounding, in bf16 neither.
+        return tensor if self.scale == 1.0 else torch.lerp(tensor.detach(), tensor, self.scale)
 
 
 class Whole:

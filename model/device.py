@@ -60,10 +60,11 @@ def enough_memory(batch_sequences: int, accumulation: int) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        halved = max(1, batch_sequences // 2)
-        more = accumulation * -(-batch_sequences // halved)
+        # A divisor, so that a step has as many sequences as before and its checkpoints still fit.
+        fewer = max((n for n in range(1, batch_sequences) if batch_sequences % n == 0), default=1)
+        more = accumulation * (batch_sequences // fewer)
         remedy = (
-            f"--set batch_sequences={halved} --set accumulation={more} takes less and trains alike"
+            f"--set batch_sequences={fewer} --set accumulation={more} takes less and trains alike"
             if batch_sequences > 1
             else "take a smaller model, or pack shorter sequences"
         )

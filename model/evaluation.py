@@ -9,7 +9,7 @@ Legend: B sequences, T positions, N positions with a target, V vocabulary.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -74,9 +74,10 @@ class CategoryTally:
             sums = self._sums[sequence.category]
             sums[0], sums[1] = sums[0] + total, sums[1] + count
 
-    def means(self) -> dict[str, float]:
-        """Nats a target; categories without targets are left out."""
-        return {name: total / count for name, (total, count) in sorted(self._sums.items()) if count}
+    def means(self, names: Sequence[str], summed: Callable[..., list[float]]) -> dict[str, float]:
+        """Nats a target of the categories `names`; those without targets are left out. `summed` sums over a group."""
+        found = summed(*(value for name in names for value in self._sums[name]))
+        return {name: nats / count for name, nats, count in zip(names, found[::2], found[1::2], strict=True) if count}
 
 
 def evaluate(

@@ -61,7 +61,7 @@ class Cache:
         if not self._config.loop_shift:
             return state_BTD
         before_B1D = self._states.get(loop, torch.zeros_like(state_BTD[:, :1]))
-        self._states[loop] = state_BTD[:, -1:]
+        self._states[loop] = state_BTD[:, -1:].clone()
         return torch.cat([before_B1D, state_BTD[:, :-1]], dim=1)
 
     def attend(self, place: Place, q_BTHd: Tensor, k_BTGd: Tensor, v_BTGd: Tensor, gate_BTHx: Tensor | None) -> Tensor:
@@ -82,7 +82,8 @@ class Cache:
             k_BTGd, v_BTGd = torch.cat([k_before, k_BTGd], dim=1), torch.cat([v_before, v_BTGd], dim=1)
         keep = config.window - 1 if config.window_self else config.window
         begin = max(k_BTGd.shape[1] - keep, 0)
-        self._local[place] = (k_BTGd[:, begin:], v_BTGd[:, begin:])
+        # Copies: a view would keep all of a long prompt.
+        self._local[place] = (k_BTGd[:, begin:].clone(), v_BTGd[:, begin:].clone())
         nearest = 0 if config.window_self else 1
         sees_TS = self._sees(nearest, nearest + config.window)[:, -k_BTGd.shape[1] :]
         some_T = sees_TS.any(1)

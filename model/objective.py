@@ -1,13 +1,12 @@
 """What a batch is trained for: the nats of its targets, and what is noted of them on the way.
 
 Enters: tokens, targets and documents of a batch. Leaves: Σ nats with gradient, nats a target, and, after the backward
-pass, the norm of the gradient that reached the state of each loop. Gradients that grow from loop to loop are how looped
-training fails (seed, 2.2). Limit: the norms are of the summed loss of all batches since they were taken.
+pass, the squared norm of the gradient that reached the state of each loop. Gradients that grow from loop to loop are
+how looped training fails (seed, 2.2). Limit: they are of this process's batches since they were taken.
 
 Legend: B batch, T positions, D width, N positions with a target.
 """
 
-import math
 from functools import partial
 
 import torch
@@ -39,8 +38,8 @@ class Objective(nn.Module):
     def _note(self, loop: int, grad_BTD: Tensor) -> None:
         self._squares[loop] += torch.linalg.vector_norm(grad_BTD.float()) ** 2
 
-    def take_loop_norms(self) -> list[float]:
-        """Norms of the gradient at the state of each loop, since the last call."""
-        squares = list(self._squares)
+    def take_loop_squares(self) -> list[float]:
+        """Squared norms of the gradient at the state of each loop, since the last call."""
+        squares = list(map(float, self._squares))
         self._squares = [0.0] * len(squares)
-        return [math.sqrt(float(square)) for square in squares]
+        return squares

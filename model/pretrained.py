@@ -18,6 +18,7 @@ from torch import Tensor
 from loopdata.errors import ConfigError, ShardError
 from model.checkpoint import WEIGHTS, read_checkpoint
 from model.config import ModelConfig
+from model.looped import LoopedTransformer
 from model.parsing import parse
 
 Weights = dict[str, Tensor]
@@ -101,6 +102,10 @@ def _weights(path: Path, config: ModelConfig) -> Weights:
         if name == "lm_head.weight" and config.tie_embeddings:
             continue
         result[_our_name(name, path)] = tensor.to(torch.float32)
+    with torch.device("meta"):
+        missing = sorted(set(LoopedTransformer(config).state_dict()) - set(result))
+    if missing:
+        raise ShardError(f"{path} has no tensor for '{missing[0]}'", "fetch all of its *.safetensors")
     return result
 
 
@@ -109,6 +114,7 @@ def _our_name(name: str, path: Path) -> str:
         return _WHOLE[name]
     parts = name.removeprefix("model.layers.").split(".")
     inside, kind = ".".join(parts[1:-1]), parts[-1]
-    if name.startswith("model.layers.") and inside in _NAMES:
+    biased = kind != "bias" or inside in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+    if name.startswith("model.layers.") and inside in _NAMES and biased:
         return f"blocks.{parts[0]}.{_NAMES[inside]}.{kind}"
     raise ConfigError(f"{path}: this model has no place for the tensor '{name}'", "give a plain Llama or Qwen2 model")

@@ -116,6 +116,7 @@ class _Training:
             fold(*read_dense(config.start.checkpoint), self.model, config.start.fold)
         self.model.loop_gradient = LoopGradient(config.backprop_loops, config.loop_gradient_scale)
         self.objective = Objective(self.model)
+        self.categories = sorted({packing.category for packing in self.dataset.packings})
         self.shared = share(self.objective, self.group, self.device)
         self.optimisers = make_optimisers(self.model, config)
         self.integrity = Integrity(self.model, self.group, config.verify_every)
@@ -180,10 +181,10 @@ class _Training:
         self.integrity.before_forward(number)
         with enough_memory(self.config.batch_sequences, self.config.accumulation):
             loss, by_category = self._backward(batches)
-            loop_norms = self.objective.take_loop_norms()
+            loop_norms = self._loop_norms()
             if self.integrity.due(number):
                 self.integrity.recompute(number, lambda: self._backward(batches))
-                self.objective.take_loop_norms()
+                self.objective.take_loop_squares()
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip))
         self._require_finite("the norm of the gradient", norm, batches)
         taken = self._take_or_skip(loss, rate)
@@ -241,7 +242,12 @@ class _Training:
                 (nats / targets * self.group.size).backward()
             tally.add(batch, each_N)
             total += found
-        return self.group.sum(total)[0], tally.means()
+        return self.group.sum(total)[0], tally.means(self.categories, self.group.sum)
+
+    def _loop_norms(self) -> list[float]:
+        """Norms of the gradient of the mean loss at the state of each loop, over the batches of the whole group."""
+        squares = self.group.sum(*self.objective.take_loop_squares())
+        return [math.sqrt(square) / self.group.size for square in squares]  # each process has `size` times its part
 
     def _require_finite(self, what: str, value: float, batches: list[Batch]) -> None:
         if math.isfinite(value):

@@ -286,11 +286,18 @@ def _extra_columns(sources: tuple[Source, ...]) -> dict[str, pa.DataType]:
 
 
 def _check_order(corpus: tuple[Step, ...]) -> None:
-    """A stage that chooses among documents would take licence files away from `licence`, unseen."""
+    """A stage that chooses among documents would take licence files away from `licence`, unseen; and what `secrets` is
+    to remove must not be written down before, as every stage over the whole corpus does."""
     names = [step.name for step in corpus]
+    writes = next((number for number, step in enumerate(corpus) if isinstance(step, CorpusStage)), len(corpus))
+    if Secrets.name in names[writes:]:
+        raise ConfigError(
+            f"corpus: '{corpus[writes].label}' writes documents down, and comes before 'secrets'",
+            "put `secrets` before every stage over the whole corpus (licence, deduplication)",
+        )
     for step in corpus[: names.index(Licence.name)] if Licence.name in names else ():
         chooses = isinstance(step, Language) and (step.config.keep is not None or step.config.drop is not None)
-        if chooses or not isinstance(step, AsText | Notebooks | Clean | Language):
+        if chooses or not isinstance(step, AsText | Notebooks | Clean | Language | Secrets):
             raise ConfigError(
                 f"corpus: '{step.label}' may drop files that 'licence' reads, and comes before it",
                 "put `licence` right behind `clean`",

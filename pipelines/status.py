@@ -109,7 +109,7 @@ def print_groups(stages: list[Count], by: str, console: Console) -> None:
     if named:
         before = {name: group.entered for name, group in named[0].items()}
         after = {name: group.entered - group.dropped for name, group in named[-1].items()}
-        for head, numbers in (("first ", before), ("kept ", after)):
+        for head, numbers in (("came in: ", before), ("kept: ", after)):
             ranked_numbers = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))[:MAX_GROUPS]
             print_list(head, [f"{name} {number:,}" for name, number in ranked_numbers], console)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from loopdata import embedding
 from loopdata.embedding import FEATURES, BuiltIn, BuiltInConfig, Static, Table, Texts, ask, features, table_of
 from loopdata.errors import ConfigError, SourceError
 
@@ -29,6 +30,13 @@ def test_names_are_cut_into_their_words_and_comments_do_not_count() -> None:
     assert len(plain) == 6
     code = features(b"x = readFile(1)  # what is read here\n", "Python")
     assert code.tolist() == features(b"x = readFile(1)\n", "Python").tolist()
+
+
+def test_what_is_remembered_is_short_whatever_the_texts_are() -> None:
+    known = embedding._remembered.cache_info().currsize
+    found = features("zwölf ".encode() * 500 + b"a_long_name_" * 400, None)
+    assert found.tolist() == features("a long name _ zw ö lf".encode(), None).tolist()
+    assert embedding._remembered.cache_info().currsize <= known + 8
 
 
 def test_rows_have_unit_length_and_do_not_depend_on_their_batch() -> None:

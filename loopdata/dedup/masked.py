@@ -53,8 +53,12 @@ def mask(text: bytes | None, language: str | None) -> bytes | None:
 
 
 @lru_cache(maxsize=1 << 16)
+def _short_word(token: bytes) -> bytes:
+    return token if token.isalnum() else b"x" + token.hex().encode()
+
+
 def _word(token: bytes) -> bytes:
-    """One word for a token that is no identifier."""
+    """One word for a token that is no identifier; of long ones, of which few return, none is remembered."""
     if len(token) <= _SHORT:
-        return token if token.isalnum() else b"x" + token.hex().encode()
+        return _short_word(token)
     return b"h" + hashlib.blake2b(token, digest_size=8).hexdigest().encode()

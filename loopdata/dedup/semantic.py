@@ -8,20 +8,21 @@ Products that decide are summed in a fixed order, in double precision; faiss onl
 clusters are not seen, a cluster beyond `max_cluster` is judged in parts, and `fit` holds its sample in one process.
 """
 
+import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from loopdata import schema
 from loopdata.compiled import compiled
 from loopdata.config import Strict
 from loopdata.dedup import rank
 from loopdata.dedup.components import mixed
-from loopdata.dedup.verdicts import Dedup, DedupConfig, Verdict
+from loopdata.dedup.verdicts import Dedup, DedupConfig, Partitions, Verdict
 from loopdata.embedding import (
     FEATURES,
     BuiltIn,
@@ -36,6 +37,7 @@ from loopdata.embedding import (
     table_of,
 )
 from loopdata.stage import Fate, Resource, Round
+from loopdata.syntax.grammars import grammar_versions
 
 COPY, HELD_OUT_COPY = "semantic_copy", "semantic_copy_of_held_out"
 DOCUMENTS_A_CENTRE = 40  # of the sample, at least: fewer make centres of single documents
@@ -85,14 +87,7 @@ class SemanticConfig(DedupConfig):
     sample: int = Field(default=20_000, ge=1)
     sample_share: float = Field(default=1.0, gt=0, le=1)
     max_cluster: int = Field(default=8_192, ge=2)
-    partitions: int = Field(default=16, ge=1, le=65_536)
-
-    @field_validator("partitions")
-    @classmethod
-    def _power_of_two(cls, partitions: int) -> int:
-        if partitions & (partitions - 1):
-            raise ValueError("give a power of two")
-        return partitions
+    partitions: Partitions = 16
 
 
 class SemanticDedup(Dedup):
@@ -116,6 +111,11 @@ class SemanticDedup(Dedup):
             Round("fit", SAMPLED, FITTED, partitions=1),
             Round("members", MEMBER, VERDICTS, partitions=self.config.partitions),
         )
+
+    def identity(self) -> dict[str, Any]:
+        """The centres are faiss's, and the words of the built-in embedder those of trees."""
+        found = super().identity() | {"faiss": importlib.metadata.version("faiss-cpu")}
+        return found | ({"grammars": grammar_versions()} if self.config.embedder.kind == "built_in" else {})
 
     def resources(self) -> Mapping[str, Resource]:
         return {"vectors": self._table} if self._table is not None else self._files
@@ -247,7 +247,7 @@ def _centres(vectors: Vectors, most: int) -> Vectors:
 
     vectors = vectors[vectors.any(axis=1)] if len(vectors) else np.zeros((0, 1), np.float32)
     count = max(1, min(most, len(vectors) // DOCUMENTS_A_CENTRE))
-    if count == 1:
+    if count == 1:  # takes all vectors, also of a length that an empty sample does not know
         return np.ones((1, vectors.shape[1]), np.float32)
     faiss.omp_set_num_threads(1)
     means = faiss.Kmeans(vectors.shape[1], count, niter=ITERATIONS, seed=KMEANS_SEED, spherical=True)
@@ -274,6 +274,8 @@ def _candidates(vectors: Vectors, threshold: float) -> tuple[Any, Any]:
 def _nearest(vectors: Any, centres: Any) -> Any:
     """The centre with the greatest product, the first of equal ones."""
     found = np.zeros(len(vectors), np.uint64)
+    if len(centres) == 1:
+        return found
     for row in range(len(vectors)):
         best = -np.inf
         for centre in range(len(centres)):

@@ -213,8 +213,12 @@ def recut(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def fate_table(fates: list[Fate]) -> pa.Table:
-    """Fates as a table."""
-    return pa.Table.from_pylist([fate._asdict() for fate in fates], schema=FATE)
+    """Fates as a table; what a stage quotes of a text may hold what UTF-8 has no bytes for."""
+    rows = [fate._asdict() for fate in fates]
+    for row in rows:
+        if row["details"] is not None and not row["details"].isascii():
+            row["details"] = row["details"].encode("utf-8", "backslashreplace").decode()
+    return pa.Table.from_pylist(rows, schema=FATE)
 
 
 def enter(count: Count, table: pa.Table) -> None:

@@ -86,6 +86,7 @@ class RepoBuilder(Builder):
     """Renders whole repositories."""
 
     name = "repo"
+    version = 2
     scope = "repo"
     categories = frozenset({"code"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
@@ -213,13 +214,13 @@ class RepoBuilder(Builder):
         pieces = _head(name if named else "")
         loss = [False] * len(pieces)
         languages = Counter[str | None]()
-        learns_end = False  # that a file ends is learned where its text is
+        learns_end = False  # that a file ends is learned where its text is, and where it does end
         for at, start, end, trains in entries:
             header = _entry(files.paths[at], named)
             pieces += [*header, Piece("text", files.text(at)[start:end]), Piece("gap", b"\n")]
             loss += [learns_end, *[False] * (len(header) - 1), trains, False]
             languages[files.languages[at]] += (end - start) * trains
-            learns_end = trains
+            learns_end = trains and end == files.sizes[at]
         pieces, loss = pieces[:-1], loss[:-1]
         if entries[-1][2] == files.sizes[entries[-1][0]]:
             pieces, loss = [*pieces, Piece("END", END_OF_TEXT.encode())], [*loss, True]

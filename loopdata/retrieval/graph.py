@@ -8,6 +8,7 @@ MAX_STEPS files at most.
 """
 
 import heapq
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from loopdata.retrieval.rules_modules import PythonRules, RustRules, ScriptRules
 from loopdata.retrieval.rules_packages import CRules, GoRules, JavaRules
 
 MAX_STEPS = 16
+
+# Of the names that a file passes on: place among its ways, file and name there; then the ways for whatever name.
+Ways = tuple[dict[str, list[tuple[int, int, str]]], list[tuple[int, int]]]
 
 
 class Rules(Protocol):
@@ -49,6 +53,7 @@ class ImportGraph:
     def __init__(self, files: Files) -> None:
         self.files = files
         self._rules: dict[type[Rules], Rules] = {kind: kind(files) for kind in set(RULES.values())}
+        self._ways: dict[int, Ways] = {}
         self._known: dict[tuple[int, str, str], list[int]] = {}  # an index file is asked for each of its names
         self.needs = [tuple(dict.fromkeys(to for to in self._of(at) if to != at)) for at in range(len(files.paths))]
 
@@ -97,19 +102,42 @@ class ImportGraph:
             return
         if not name and (facts.defines or isinstance(rules, RustRules)):
             return
-        for reference in facts.references:
-            for there, here in reference.names or ((("", ""),) if not name else ()):
-                if not name or here == name:
+        if not name:
+            for reference in facts.references:
+                for there, _ in reference.names or (("", ""),):
                     yield from ((target, there) for target in self._targets(at, reference, there))
-                elif here == EVERYTHING:
-                    found = self._targets(at, reference, EVERYTHING)
-                    yield from ((target, name) for target in found if self._may_have(target, name))
+            return
+        ways, open_ways = self._ways_of(at)
+        found = ways.get(name, [])
+        if name != EVERYTHING:
+            found = sorted([*found, *((place, target, name) for place, target in open_ways)])
+        yield from ((target, there) for _, target, there in found)
 
-    def _may_have(self, at: int, name: str) -> bool:
-        """Whether a file defines a name or passes one of this name on."""
+    def _ways_of(self, at: int) -> Ways:
+        """The ways of all names at once: a file that passes thousands on is asked for each of them."""
+        if at not in self._ways:
+            ways: dict[str, list[tuple[int, int, str]]] = {}
+            open_ways: list[tuple[int, int]] = []
+            count = itertools.count()
+            for reference in self.files.facts[at].references:
+                for there, here in reference.names:
+                    for target in self._targets(at, reference, there):
+                        place = next(count)
+                        ways.setdefault(here, []).append((place, target, there))
+                        if here == EVERYTHING:
+                            names = self._names(target)
+                            if EVERYTHING in names:
+                                open_ways.append((place, target))
+                                continue
+                            for name in names:
+                                ways.setdefault(name, []).append((place, target, name))
+            self._ways[at] = ways, open_ways
+        return self._ways[at]
+
+    def _names(self, at: int) -> set[str]:
+        """What a file defines or passes on."""
         facts = self.files.facts[at]
-        names = {here for reference in facts.references for _, here in reference.names}
-        return name in facts.defines or name in names or EVERYTHING in names
+        return {*facts.defines, *(here for reference in facts.references for _, here in reference.names)}
 
     def order(self) -> list[int]:
         """All files, each behind those that it needs; within a cycle, and where nothing decides, by path."""

@@ -1,7 +1,7 @@
 """The files of a repository by their places, as the path rules of all languages look them up.
 
 Enters: paths, languages and facts of the files, and the texts of the few build files that name packages. Leaves:
-`Files`, which finds files by path, by folder and by the end of their path, and of several candidates the nearest.
+`Files`, which finds files by path and by the end of their path, and of several candidates the nearest.
 Limit: of files whose paths end alike only the first CANDIDATES by path are looked at.
 """
 
@@ -36,18 +36,10 @@ class Files:
     @cached_property
     def by_name(self) -> dict[str, list[int]]:
         """File name → files, in the order of their paths."""
-        return self._grouped(posixpath.basename(path) for path in self.paths)
-
-    @cached_property
-    def by_folder(self) -> dict[str, list[int]]:
-        """Folder → the files that lie in it, in the order of their paths."""
-        return self._grouped(posixpath.dirname(path) for path in self.paths)
-
-    def _grouped(self, keys: Iterable[str]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = defaultdict(list)
-        for at, key in enumerate(keys):
-            found[key].append(at)
-        return {key: sorted(group, key=self.paths.__getitem__) for key, group in found.items()}
+        for at in sorted(range(len(self.paths)), key=self.paths.__getitem__):
+            found[posixpath.basename(self.paths[at])].append(at)
+        return dict(found)
 
     def first(self, *paths: str) -> int | None:
         """The first of these paths that there is."""

@@ -2,6 +2,7 @@
 
 import re
 
+from loopdata.dedup import masked
 from loopdata.dedup.masked import MaskIdentifiers, mask
 from loopdata.dedup.near import NearConfig, NearDedup
 from loopdata.schema import table_of
@@ -33,6 +34,12 @@ def test_other_literals_and_other_operators_are_other_words() -> None:
     assert mask(b"f('a longer text')", "Python") != mask(b"f('another text')", "Python")
     other = re.sub(r"\d", "7", CODE).replace("*", "-").replace("'name", "'word")
     assert fates(CODE, other, grams="masked_identifiers") == {}
+
+
+def test_long_tokens_are_not_remembered() -> None:
+    known = masked._short_word.cache_info().currsize
+    mask(b"x = '" + b"long " * 400 + b"'", "Python")
+    assert masked._short_word.cache_info().currsize <= known + 1
 
 
 def test_without_a_tree_the_words_are_those_of_the_text() -> None:

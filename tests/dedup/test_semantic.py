@@ -95,6 +95,14 @@ def test_a_copy_of_a_held_out_document_leaves_the_training_split() -> None:
     assert (fates["copy"].rule, fates["copy"].ref) == ("semantic_copy_of_held_out", "held")
 
 
+def test_where_no_document_was_drawn_all_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_nearest", "_product"):  # as Python, which sees an index out of bounds
+        monkeypatch.setattr(semantic, name, getattr(semantic, name).py_func)
+    rows = [document("a", " ".join(words(1))), document("bb", shuffled(1)), document("c", " ".join(words(2)))]
+    kept, _ = drive(stage(sample_share=1e-9), {"u": rows})
+    assert sorted(kept) == ["a", "bb", "c"]
+
+
 def test_documents_without_words_pass() -> None:
     kept, fates = drive(stage(), {"u": [document("a", ""), document("b", ""), document("c", "  \n")]})
     assert (sorted(kept), fates) == (["a", "b", "c"], {})
@@ -149,6 +157,7 @@ def test_a_sample_fits_centres_and_another_seed_draws_another(monkeypatch: pytes
     ("config", "message"),
     [
         ({"treshold": 0.7}, "unknown key 'semantic_dedup.treshold'"),
+        ({"partitions": 12}, "semantic_dedup.partitions: give a power of two"),
         ({"embedder": {"kind": "folder", "path": "/nowhere"}}, "/nowhere holds no model: tokenizer.json is missing"),
         ({"embedder": {"kind": "table", "path": "/nowhere"}}, "/nowhere holds no table of vectors"),
     ],

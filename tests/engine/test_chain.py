@@ -254,3 +254,10 @@ def test_a_document_without_a_repository_stands_alone() -> None:
         (4, 5, "b", 16),
         (5, 6, "a", 32),
     ]
+
+
+def test_details_that_utf_8_has_no_bytes_for_are_written_as_escapes() -> None:
+    table = chain.fate_table(
+        [Fate("d", "s", "marked", "r", details="na\u00efve \ud800"), Fate("e", "s", "marked", "r")]
+    )
+    assert table["details"].to_pylist() == ["na\u00efve \\ud800", None]

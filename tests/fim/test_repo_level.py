@@ -109,6 +109,18 @@ def test_context_has_no_loss_and_no_use_behind_the_last_file_that_trains() -> No
     assert rows(used_as(table, "context", "a.py")) == []
 
 
+def test_no_file_ends_where_a_hole_was_cut_out_of_it() -> None:
+    text = "".join(f"x{n:03} = {n:03}\n" for n in range(40))
+    fim = ONE_LINE | {"max_chars": 11, "long": "window", "max_bytes": 64}
+    hole, plain = rows(documents({"a.py": text}), fim=fim)
+    before, behind = text[: hole["fim"]["start"]], text[hole["fim"]["end"] :]
+    assert before
+    assert behind
+    shown_whole = f"REPO r|FILE a.py|{before}|FILE a.py|{behind}END".replace("\n", "|")
+    assert shown(plain) == shown_whole
+    assert shown(plain, learned=True) == f"{before}{behind}END".replace("\n", "|")
+
+
 def test_plain_samples_hold_so_many_bytes_and_a_longer_file_is_one_by_itself() -> None:
     texts = {"a.py": "a" * 12, "b.py": "b" * 12, "c.py": "c" * 40, "d.py": "d" * 11}
     found = rows(documents(texts), max_bytes=32)

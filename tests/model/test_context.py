@@ -21,9 +21,18 @@ def gradients(model: LoopedTransformer, gradient: LoopGradient) -> tuple[Tensor,
 
 def test_the_output_is_the_same_whatever_the_gradient_is() -> None:
     model = build(loops=3)
-    outputs = [gradients(model, found)[0] for found in (LoopGradient(), LoopGradient(1), LoopGradient(scale=0.5))]
+    outputs = [gradients(model, found)[0] for found in (LoopGradient(), LoopGradient(1), LoopGradient(scale=0.3))]
     torch.testing.assert_close(outputs[1], outputs[0], rtol=0, atol=0)
-    torch.testing.assert_close(outputs[2], outputs[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(outputs[2], outputs[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_scale_changes_no_bit_of_what_passes(dtype: torch.dtype) -> None:
+    numbers = torch.randn(4096, generator=torch.Generator().manual_seed(1)).to(dtype).requires_grad_()
+    passed = LoopGradient(scale=0.3).reaching(numbers, 0, 2)
+    assert torch.equal(passed, numbers)
+    (grad,) = torch.autograd.grad(passed.sum(), numbers)
+    assert torch.equal(grad, torch.full_like(grad, 0.3))
 
 
 @pytest.mark.parametrize(("loops", "reached"), [(1, [False, False, True]), (2, [False, True, True]), (3, [True] * 3)])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kernels.documents import Documents
@@ -61,6 +62,7 @@ def test_a_dense_model_from_elsewhere_has_the_logits_of_its_library(
     ("kind", "changes", "says"),
     [
         ("Llama", {"mlp_bias": True}, "'mlp_bias' is True"),
+        ("Llama", {"attention_bias": True}, r"no place for the tensor '.*o_proj\.bias'"),
         (
             "Llama",
             {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
@@ -82,6 +84,16 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         read_dense(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **SHAPE}))
     with pytest.raises(ShardError, match=r"holds no \*\.safetensors"):
+        read_dense(tmp_path)
+
+
+def test_a_folder_without_some_tensor_is_refused_by_its_name(tmp_path: Path) -> None:
+    written("Llama", tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    tensors = load_file(file)
+    del tensors["model.norm.weight"]
+    save_file(tensors, file)
+    with pytest.raises(ShardError, match=r"has no tensor for 'final_norm\.weight'"):
         read_dense(tmp_path)
 
 

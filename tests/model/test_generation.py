@@ -60,6 +60,14 @@ def test_the_bytes_of_a_cache_are_those_of_the_formula(variant: dict[str, Any]) 
     assert cache.num_bytes == cache_bytes(model.config, 8, element_bytes=8)["looped"]
 
 
+def test_what_later_loops_keep_does_not_hold_the_prompt() -> None:
+    model = build(loops=3, window=2, loop_shift=1)
+    cache = Cache(model, 1, 8)
+    cache.read(TOKENS[:1])
+    kept = [*cache._states.values(), *(x for pair in cache._local.values() for x in pair)]
+    assert [x.untyped_storage().nbytes() for x in kept] == [x.numel() * x.element_size() for x in kept]
+
+
 def test_two_loops_keep_a_window_and_not_a_second_cache() -> None:
     config = ModelConfig(**{**BASE, "loops": 2, "window": 64, "max_length": 4096})
     bytes_of = cache_bytes(config, 4096)

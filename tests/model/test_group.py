@@ -48,6 +48,13 @@ def test_two_processes_train_what_one_trains(training: Keys, tmp_path: Path) -> 
     assert two["after"]["bits_per_byte"] == pytest.approx(one.after["bits_per_byte"], rel=1e-5)
     for mine, theirs in zip(journal(tmp_path / "one"), journal(tmp_path / "two"), strict=True):
         assert theirs == pytest.approx(mine, rel=1e-4)
+    noted = [
+        [json.loads(line) for line in (tmp_path / place / "metrics.jsonl").read_text().splitlines()]
+        for place in ("one", "two")
+    ]
+    for mine, theirs in zip(*noted, strict=True):
+        assert theirs["loss_by_category"] == pytest.approx(mine["loss_by_category"], rel=1e-4)
+        assert theirs["loop_grad_norms"] == pytest.approx(mine["loop_grad_norms"], rel=1e-3)
     name = "checkpoints/step-00000006/weights.safetensors"
     weights = load_file(tmp_path / "one" / name), load_file(tmp_path / "two" / name)
     assert all((weights[0][key] - weights[1][key]).abs().max() < 1e-4 for key in weights[0])

@@ -137,7 +137,7 @@ def test_status_divides_the_account_by_language(tmp_path: Path, capsys: pytest.C
     print_groups(read_status(str(tmp_path / "run")).stages, "language", Console(file=shown, width=100))
     assert shown.getvalue().splitlines() == [
         "exact_dedup dropped Go 50.0% of 2",
-        "first Go 2, Python 2",
-        "kept Python 2, Go 1",
+        "came in: Go 2, Python 2",
+        "kept: Python 2, Go 1",
     ]
     assert "tree" in call(capsys, "status", str(tmp_path / "run"), "--by", "source").out

@@ -55,6 +55,10 @@ WRONG: dict[str, tuple[Change, str]] = {
         put("corpus", [{"clean": {}}, {"exact_dedup": {}}, {"licence": {}}]),
         "corpus: 'exact_dedup' may drop files that 'licence' reads",
     ),
+    "dedup before secrets": (
+        put("corpus", [{"clean": {}}, {"exact_dedup": {}}, {"secrets": {}}]),
+        "corpus: 'exact_dedup' writes documents down, and comes before 'secrets'; put `secrets` before every stage",
+    ),
     "unknown key in tokens": (
         put("tokens.train.vocab", 500),
         "unknown key 'tokens.train.vocab'; did you mean 'vocab_size'?",

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopdata.retrieval.graph import components
+from loopdata.retrieval.graph import ImportGraph, components
 from loopdata.retrieval.places import Files
 from loopdata.retrieval.references import Facts
-from tests.retrieval.repository_case import graph, order
+from tests.retrieval.repository_case import graph, needs, order
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,15 @@ def test_of_files_whose_paths_end_alike_the_nearest_is_found() -> None:
     assert files.paths[files.ending("c.h", 4)] == "x/c.h"  # as near as z/c.h, and first by name
     assert files.paths[files.ending("z/c.h", 3)] == "z/c.h"
     assert files.ending("h", 3) is None
+
+
+def test_a_file_that_passes_everything_on_is_read_once_for_all_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    names_of = ImportGraph._names
+    monkeypatch.setattr(ImportGraph, "_names", lambda self, at: asked.append(at) or names_of(self, at))
+    texts = {f"icons/i{n}.ts": f"export const Icon{n} = {n};\n" for n in range(20)}
+    texts["icons/index.ts"] = "".join(f"export * from './i{n}';\n" for n in range(20))
+    texts |= {f"app/u{n}.ts": f"import {{ Icon{n} }} from '../icons';\n" for n in range(20)}
+    found = needs(texts)
+    assert all(found[f"app/u{n}.ts"] == [f"icons/i{n}.ts", "icons/index.ts"] for n in range(20))
+    assert sorted(asked) == list(range(20))

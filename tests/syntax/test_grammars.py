@@ -8,8 +8,9 @@ from loopdata.cleaning.secrets import Secrets
 from loopdata.cleaning.syntax import Syntax
 from loopdata.cleaning.syntax_heuristics import SyntaxHeuristics
 from loopdata.dedup.masked import MaskIdentifiers
+from loopdata.dedup.semantic import SemanticDedup
 from loopdata.dedup.token_ids import TokenIds
-from loopdata.stage import Stage
+from loopdata.stage import Step
 from loopdata.syntax.damage import damage
 from loopdata.syntax.grammars import GRAMMARS, grammar
 from loopdata.syntax.language_names import languages
@@ -59,6 +60,6 @@ def test_a_broken_text_has_exactly_this_share_of_errors(language: str):
     assert damage(tree_of(text, language)).share == lost / len(text)
 
 
-@pytest.mark.parametrize("stage", [Syntax, SyntaxHeuristics, Secrets, MaskIdentifiers, TokenIds])
-def test_what_reads_trees_has_the_grammars_in_its_identity(stage: type[Stage]) -> None:
+@pytest.mark.parametrize("stage", [Syntax, SyntaxHeuristics, Secrets, MaskIdentifiers, TokenIds, SemanticDedup])
+def test_what_reads_trees_has_the_grammars_in_its_identity(stage: type[Step]) -> None:
     assert stage().identity()["grammars"]["tree_sitter_python"] == importlib.metadata.version("tree-sitter-python")
