@@ -93,9 +93,8 @@ def _by_id(table: pa.Table, what: str) -> pa.Array:
 
 def _by_path(table: pa.Table, what: str) -> pa.Array:
     """`what` is a path, the end of one, or source/repository/path."""
-    whole = pc.binary_join_element_wise(
-        table["source"], pc.fill_null(table["repo"], ""), pc.fill_null(table["path"], ""), "/"
-    )
+    parts = (table["source"], table["repo"], table["path"])
+    whole = pc.binary_join_element_wise(*parts, "/", null_handling="skip")  # rows often have no repository
     wanted = what.removeprefix("./")
     return pc.or_(pc.equal(whole, wanted), pc.ends_with(whole, "/" + wanted.lstrip("/")))
 

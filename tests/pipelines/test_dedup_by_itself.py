@@ -200,6 +200,7 @@ def test_what_to_try_next_speaks_of_rows_and_not_of_tokens_or_licences(tmp_path:
     data = write_jsonl(tmp_path / "t.jsonl", ROWS)
     commands = json.loads(dedup(capsys, data, tmp_path / "out", "--json").out)["commands"]
     run = tmp_path / "out/run"
+    assert [call(capsys, *command.split()[1:]).code for command in commands] == [0, 0]
     assert commands == {
         f"loopdata status {run}": "the account of every stage",
         f"loopdata explain {run} table/first.py": "what became of a row",
