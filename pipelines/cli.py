@@ -292,7 +292,8 @@ def fim(
 ) -> None:
     """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
 
-    Settings are those of an entry under `samples`: --set fim.layout=codellama, --set context.max_bytes=2000.
+    Settings are those of an entry under `samples`: --set fim.layout=codellama, with --repo also
+    --set context.max_bytes=2000.
 
     Example: loopdata fim loopdata/stage.py --set fim.layout=codellama
     """
