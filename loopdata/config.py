@@ -173,16 +173,27 @@ def parse(model: type[M], data: Any, where: str) -> M:
         # As JSON, since strict validation of Python objects refuses a list where a tuple is declared.
         return model.model_validate_json(json.dumps(dict(data), default=str))
     except ValidationError as error:
-        raise ConfigError("; ".join(_line(model, where, item) for item in error.errors()[:3])) from None
+        raise ConfigError("; ".join(_line(model, where, data, item) for item in error.errors()[:3])) from None
 
 
-def _line(model: type[BaseModel], where: str, item: Any) -> str:
+def _line(model: type[BaseModel], where: str, data: Any, item: Any) -> str:
     place = ".".join([where, *(str(key) for key in item["loc"])]).strip(".")
     if item["type"] == "extra_forbidden":
         return f"unknown key '{place}'{nearest(str(item['loc'][-1]), _keys(model, item['loc'][:-1]))}"
     if item["type"] == "missing":
         return f"the key '{place}' is missing"
+    place = ".".join([where, *_given(data, item["loc"])]).strip(".")
     return f"{place}: {item['msg'].removeprefix('Value error, ')} (found {reprlib.repr(item['input'])})"
+
+
+def _given(data: Any, loc: tuple[Any, ...]) -> list[str]:
+    """The keys of `loc` that `data` has: between them pydantic names members of unions, which nobody wrote."""
+    found = []
+    for key in loc:
+        if (isinstance(data, Mapping) and key in data) or (isinstance(data, list) and isinstance(key, int)):
+            found.append(str(key))
+            data = data[key]
+    return found
 
 
 def _keys(model: Any, loc: tuple[Any, ...]) -> list[str]:

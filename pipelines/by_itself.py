@@ -9,16 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from loopdata.config import override
+from loopdata.errors import ConfigError
 from pipelines.run_file import RunFile, resolve
 
 
 def dedup_file(
-    data: str, out: str, kind: str, threshold: float, columns: Mapping[str, str | None], sets: tuple[str, ...]
+    data: str, out: str, kind: str, threshold: float | None, columns: Mapping[str, str | None], sets: tuple[str, ...]
 ) -> RunFile:
     """The run file of `loopdata dedup`. ConfigError for a wrong value."""
     stages: list[dict[str, Any]] = [{"exact_dedup": {"inside_kept_repo": "drop"}}]
     if kind == "near":
-        stages.append({"near_dedup": {"threshold": threshold, "inside_kept_repo": "drop"}})
+        given = {} if threshold is None else {"threshold": threshold}
+        stages.append({"near_dedup": {"inside_kept_repo": "drop"} | given})
+    elif threshold is not None:
+        raise ConfigError(f"--threshold has no meaning for --kind {kind}", "leave it out, or take --kind near")
     if kind == "tokens":
         stages += [{"language": {}}, {"exact_dedup": {"by": "tokens", "inside_kept_repo": "drop"}, "as": "token_dedup"}]
     return _table_file(data, out, columns, [{"as_text": {}}, *stages], sets)

@@ -23,6 +23,7 @@ from loopdata.errors import ConfigError, LoopdataError
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    suggest_commands=False,  # click does
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -247,7 +248,9 @@ def dedup(
     kind: Annotated[
         DedupKind, typer.Option(help="Equal texts; equal but for white space and comments; or nearly equal ones.")
     ] = DedupKind.near,
-    threshold: Annotated[float, typer.Option(help="Jaccard similarity from which rows are nearly equal.")] = 0.7,
+    threshold: Annotated[
+        float | None, typer.Option(help="Jaccard similarity from which rows are nearly equal; by default 0.7.")
+    ] = None,
     text: Annotated[str, typer.Option(help="The column with the text.")] = "text",
     id_: Annotated[str | None, typer.Option("--id", help="The column with ids; they name rows without path.")] = None,
     repo: Annotated[str | None, typer.Option(help="The column with repositories.")] = None,
@@ -289,7 +292,8 @@ def fim(
 ) -> None:
     """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
 
-    Settings are those of an entry under `samples`: --set fim.layout=codellama, --set context.max_bytes=2000.
+    Settings are those of an entry under `samples`: --set fim.layout=codellama, with --repo also
+    --set context.max_bytes=2000.
 
     Example: loopdata fim loopdata/stage.py --set fim.layout=codellama
     """

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.text import Text
 
+from loopdata.dedup.index import COPY as COPY_OF_INDEXED
 from loopdata.engine.ledger import Ledger, manifests
 from loopdata.engine.tables import read_table, read_tables
 from loopdata.engine.unit import Manifest
@@ -23,13 +24,15 @@ from loopdata.storage import Folder
 from pipelines.places import fate_line, place_name
 
 MAX_EXPLAINED = 20
+MAX_STRETCHES = 8
 ID_COLUMNS = ("doc_id", "blob_id", "commit")
 _ID_START = re.compile(r"[0-9a-f]{7,}")
 
 
 @dataclass
 class Explanation:
-    """One document. `fates` are rows of FATE in the order of the stages; `tokens` says where they lie."""
+    """One document. `notes` are rows of FATE in the order of the stages; `tokens` says where they lie, as far as the
+    run has come; `survivor` has no place where it lies in a saved index."""
 
     doc_id: str
     place: dict[str, Any]
@@ -40,6 +43,7 @@ class Explanation:
     survivor: dict[str, Any] | None = None
     tokens: list[dict[str, Any]] = field(default_factory=list)
     not_reached: list[str] = field(default_factory=list)
+    complete: bool = True  # the run, when this was read
 
 
 class _Run:
@@ -48,6 +52,7 @@ class _Run:
     def __init__(self, url: str) -> None:
         self.folder = Folder(url)
         ledger = Ledger.read(self.folder)
+        self.complete = ledger.complete
         self.of_unit: dict[str, list[Manifest]] = {}
         self.phases = list(ledger.phases)
         for manifest in manifests(self.folder, ledger):
@@ -88,15 +93,14 @@ def _by_id(table: pa.Table, what: str) -> pa.Array:
 
 def _by_path(table: pa.Table, what: str) -> pa.Array:
     """`what` is a path, the end of one, or source/repository/path."""
-    whole = pc.binary_join_element_wise(
-        table["source"], pc.fill_null(table["repo"], ""), pc.fill_null(table["path"], ""), "/"
-    )
+    parts = (table["source"], table["repo"], table["path"])
+    whole = pc.binary_join_element_wise(*parts, "/", null_handling="skip")  # rows often have no repository
     wanted = what.removeprefix("./")
     return pc.or_(pc.equal(whole, wanted), pc.ends_with(whole, "/" + wanted.lstrip("/")))
 
 
 def _explain(run: _Run, name: str, row: dict[str, Any]) -> Explanation:
-    result = Explanation(row["doc_id"], row, name)
+    result = Explanation(row["doc_id"], row, name, complete=run.complete)
     found = run.of_unit[name]
     fates = _fates(run, found, row["doc_id"])
     stages = [(manifest, count.stage) for manifest in found for count in manifest.counts if "fates" in manifest.outputs]
@@ -108,8 +112,8 @@ def _explain(run: _Run, name: str, row: dict[str, Any]) -> Explanation:
             result.not_reached = [later for _, later in stages[position + 1 :]]
             break
         result.passed.append(stage)
-    refs = [fate["ref"] for fate in [*result.notes, result.ended_by] if fate and fate["ref"]]
-    result.survivor = _place(run, refs[0]) if refs else None
+    copies = [fate for fate in [*result.notes, result.ended_by] if fate and fate["ref"]]
+    result.survivor = _survivor(run, copies[0]) if copies else None
     result.tokens = _tokens(run, found, row["doc_id"])
     return result
 
@@ -124,9 +128,11 @@ def _fates(run: _Run, found: list[Manifest], doc_id: str) -> list[dict[str, Any]
     ]
 
 
-def _place(run: _Run, doc_id: str) -> dict[str, Any]:
-    found = run.find(lambda table: pc.equal(table["doc_id"], doc_id))
-    return found[0][1] if found else {"doc_id": doc_id}
+def _survivor(run: _Run, fate: dict[str, Any]) -> dict[str, Any]:
+    """Its place; its id alone in a saved index, although a document of this run may have that id."""
+    indexed = fate["rule"] == COPY_OF_INDEXED
+    found = [] if indexed else run.find(lambda table: pc.equal(table["doc_id"], fate["ref"]))
+    return found[0][1] if found else {"doc_id": fate["ref"]}
 
 
 def _tokens(run: _Run, found: list[Manifest], doc_id: str) -> list[dict[str, Any]]:
@@ -166,14 +172,30 @@ def _lines(item: Explanation) -> list[Text | str]:
     if item.not_reached:
         lines.append(f"  not seen   by {', '.join(item.not_reached)}")
     if item.survivor:
-        lines.append(f"  instead    {place_name(item.survivor)} ({item.survivor['doc_id']})")
-    for at in item.tokens:
-        first, last = at["offset"], at["offset"] + at["length"]
+        name, doc_id = place_name(item.survivor), item.survivor["doc_id"]
         lines.append(
-            Text(
-                f"  tokens     {first:,} to {last:,} of {at['shard']} ({at['category']}, {at['split']})", style="green"
-            )
+            f"  instead    {name} ({doc_id})" if name != doc_id else f"  instead    {doc_id}, outside this run"
         )
+    lines += [Text(f"  tokens     {stretch}", style="green") for stretch in _stretches(item.tokens)]
     if not item.tokens and not item.ended_by:
-        lines.append("  tokens     none: no sample was made of it")
+        why = "none: no sample was made of it" if item.complete else "none yet: the run is not complete"
+        lines.append(f"  tokens     {why}")
     return lines
+
+
+def _stretches(samples: list[dict[str, Any]]) -> list[str]:
+    """Where the samples lie, neighbours as one: a long file has hundreds. At most MAX_STRETCHES, then what is left."""
+    found: list[tuple[int, int, int, str]] = []  # first token, token behind the last, samples, where
+    for at in samples:
+        first, where = at["offset"], f"{at['shard']} ({at['category']}, {at['split']})"
+        start, count = first, 1
+        if found and found[-1][1:] == (first, found[-1][2], where):
+            start, _, before, _ = found.pop()
+            count += before
+        found.append((start, first + at["length"], count, where))
+    lines = [
+        f"{start:,} to {end:,} of {where}" + (f", {count:,} samples" if count > 1 else "")
+        for start, end, count, where in found[:MAX_STRETCHES]
+    ]
+    rest = sum(count for _, _, count, _ in found[MAX_STRETCHES:])
+    return [*lines, f"and {rest:,} more samples; --json lists all"] if rest else lines

@@ -44,7 +44,7 @@ def draw_samples(paths: Sequence[str], sets: Sequence[str], seed: int, as_reposi
     for item in sets:
         override(settings, item)
     kind: type[Builder] = RepoBuilder if as_repository else FileBuilder
-    builder = kind(parse(kind.Config, settings, "fim"), label="fim", seed=seed)
+    builder = kind(parse(kind.Config, settings, ""), label="fim", seed=seed)
     table = table_of([_document(path) for path in paths], document_schema(RepoBuilder.needs))
     return [_shown(row) for row in _holed(builder, table)]
 

@@ -89,8 +89,11 @@ def _commands(file: RunFile, driver: Driver, built: Built, arms: list[Arm]) -> d
     run = shlex.quote(file.run)
     commands = {f"loopdata status {run}": "the account of every stage"}
     if example := _example(driver.folder, built.documents):
-        commands[f"loopdata explain {run} {shlex.quote(example)}"] = "what became of a file, and where its tokens lie"
-    commands[f"loopdata attribution {run}"] = "every place that the documents come from, with its licence"
+        what = "what became of a row" if file.rows_to else "what became of a file"
+        tokens = ", and where its tokens lie" if built.samples else ""
+        commands[f"loopdata explain {run} {shlex.quote(example)}"] = what + tokens
+    if not file.rows_to:
+        commands[f"loopdata attribution {run}"] = "every place that the documents come from, with its licence"
     if built.samples:
         commands[f"loopdata inspect {run}"] = "the shards; of a shard with --offset, the document behind a token"
     if any(step.label == "heuristics" for step in file.corpus):

@@ -23,6 +23,7 @@ class Outer(Strict):
     flag: bool = False
     inner: Inner = Inner()
     maybe: Inner | None = None
+    either: float | dict[str, float] = 0.0
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -43,7 +44,7 @@ def test_defaults_and_given_values_are_read() -> None:
         ({"sise": 3}, "unknown key 'w.sise'; did you mean 'size'?"),
         ({"inner": {"treshold": 3}}, "unknown key 'w.inner.treshold'; did you mean 'threshold'?"),
         ({"maybe": {"nam": 3}}, "unknown key 'w.maybe.nam'; did you mean 'names'?"),
-        ({"zzz": 1}, "unknown key 'w.zzz'; there are: flag, inner, label, maybe, size"),
+        ({"zzz": 1}, "unknown key 'w.zzz'; there are: either, flag, inner, label, maybe, size"),
         ({"size": "3"}, "w.size: Input should be a valid integer (found '3')"),
         ({"size": 3.5}, "w.size: Input should be a valid integer"),
         ({"size": True}, "w.size: Input should be a valid integer (found True)"),
@@ -51,6 +52,8 @@ def test_defaults_and_given_values_are_read() -> None:
         ({"flag": 1}, "w.flag: Input should be a valid boolean (found 1)"),
         ({"size": 0}, "w.size: Input should be greater than or equal to 1 (found 0)"),
         ({"inner": 3}, "w.inner: "),
+        ({"either": "ab"}, "w.either: Input should be a valid number (found 'ab'); w.either: Input should be"),
+        ({"either": {"x": "y"}}, "w.either: Input should be a valid number (found {'x': 'y'}); w.either.x: Input"),
         ({"inner": {"names": "ab"}}, "w.inner.names: "),
         ([], "w: expected a mapping of keys to values, found []"),
     ],

@@ -191,6 +191,10 @@ def test_wrong_words_exit_2_without_a_traceback(words: list[str], capsys: Capsys
     assert "Traceback" not in said.err
 
 
+def test_a_mistyped_command_gets_one_suggestion(capsys: Capsys) -> None:
+    assert call(capsys, "rn").err.count("Did you mean 'run'?") == 1
+
+
 def test_debug_shows_the_traceback_wherever_it_stands(capsys: Capsys) -> None:
     for words in (["run", "nowhere.yaml", "--debug"], ["--debug", "run", "nowhere.yaml"]):
         said = call(capsys, *words)

@@ -153,7 +153,7 @@ def test_a_call_cut_off_while_it_writes_rows_is_gone_on_with(
 
 def test_plan_says_what_a_call_would_do(tmp_path: Path, capsys: Capsys) -> None:
     data = write_jsonl(tmp_path / "t.jsonl", ROWS)
-    file = dedup_file(str(data), str(tmp_path / "out"), "exact", 0.7, {"text": "code"}, ())
+    file = dedup_file(str(data), str(tmp_path / "out"), "exact", None, {"text": "code"}, ())
     left = {row.phase: row.to_run + row.waiting for row in plan_run(file)}
     assert (left["ingest"], left["rows"], left["rows.fates"]) == (1, 1, 1)
     said = call(capsys, "dedup", str(data), "--out", str(tmp_path / "out"), "--text", "code", "--kind", "exact",
@@ -191,6 +191,7 @@ def test_survivors_may_be_ranked_by_any_column(tmp_path: Path, capsys: Capsys) -
         ('{"code": "a", "name": "b"}\n{"code": "a"', (), 1, "t.jsonl, line 2 is not JSON: "),
         ('{"text": "a", "name": "b"}', (), 2, "t.jsonl: the column 'code' is missing; there are: name, text"),
         ('{"code": "a", "name": "b"}', ("--repo", "nmae"), 2, "the column 'nmae' is missing; did you mean 'name'?"),
+        ('{"code": "a"}', ("--kind", "exact", "--threshold", "0.9"), 2, "--threshold has no meaning for --kind exact"),
         ('{"code": "a", "name": "b"}', ("--threshold", "1.5"), 2, "corpus.near_dedup.threshold: Input should be less"),
     ],
 )  # fmt: skip
@@ -221,3 +222,14 @@ def test_names_of_what_is_written_are_taken(tmp_path: Path, capsys: Capsys) -> N
     pq.write_table(pa.Table.from_pylist(ROWS[:1]), tmp_path / "fates.parquet")
     said = dedup(capsys, tmp_path / "fates.parquet", tmp_path / "out")
     assert (said.code, "a file of a table is called fates.parquet" in said.err) == (2, True)
+
+
+def test_what_to_try_next_speaks_of_rows_and_not_of_tokens_or_licences(tmp_path: Path, capsys: Capsys) -> None:
+    data = write_jsonl(tmp_path / "t.jsonl", ROWS)
+    commands = json.loads(dedup(capsys, data, tmp_path / "out", "--json").out)["commands"]
+    run = tmp_path / "out/run"
+    assert [call(capsys, *command.split()[1:]).code for command in commands] == [0, 0]
+    assert commands == {
+        f"loopdata status {run}": "the account of every stage",
+        f"loopdata explain {run} table/first.py": "what became of a row",
+    }

@@ -1,16 +1,18 @@
 """`explain` answers for every input of a run, `inspect` for every token, and the two agree."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from loopdata.engine.tables import read_table
 from loopdata.errors import ConfigError, RunError, ShardError
 from loopdata.storage import Folder
 from loopdata.tokens.shards import Shard
 from loopdata.tokens.tokenizer import Tokenizer
-from pipelines.explain import Explanation, explain_document
+from pipelines.explain import MAX_STRETCHES, Explanation, explain_document, print_explanations
 from pipelines.inspect_shard import Inspection, Shards, inspect, inspect_shard, list_shards
 from tests.pipelines.corpus_case import FILES, GIT_FILES, git, manifests_of
 
@@ -224,3 +226,39 @@ def test_a_broken_shard_is_one_line(suffix: str, damage: str, finished: Path, tm
         inspect(str(tmp_path / "shard.bin"), None)
     assert "shard" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def sample_at(offset: int, length: int, shard: str = "a.bin") -> dict[str, Any]:
+    return {"shard": shard, "offset": offset, "length": length, "category": "file", "split": "train"}
+
+
+def shown(tokens: list[dict[str, Any]], **more: Any) -> list[str]:
+    item = Explanation("1" * 32, {"source": "tree", "path": "a.py", "doc_id": "1" * 32}, "unit", tokens=tokens, **more)
+    out = io.StringIO()
+    print_explanations([item], Console(file=out))
+    return [line.strip() for line in out.getvalue().splitlines()[2:] if line]
+
+
+def test_samples_side_by_side_in_a_shard_are_one_line() -> None:
+    tokens = [sample_at(0, 5), sample_at(5, 2), sample_at(8, 2), sample_at(10, 1, "b.bin")]
+    assert shown(tokens) == [
+        "tokens     0 to 7 of a.bin (file, train), 2 samples",
+        "tokens     8 to 10 of a.bin (file, train)",
+        "tokens     10 to 11 of b.bin (file, train)",
+    ]
+
+
+def test_a_document_in_many_places_is_cut_with_a_count() -> None:
+    lines = shown([sample_at(10 * at, 5) for at in range(MAX_STRETCHES)])
+    assert len(lines) == MAX_STRETCHES
+    lines = shown([sample_at(10 * at, 5) for at in range(MAX_STRETCHES)] + [sample_at(500, 1), sample_at(501, 1)])
+    assert lines[MAX_STRETCHES:] == ["tokens     and 2 more samples; --json lists all"]
+
+
+def test_without_tokens_an_unfinished_run_says_so() -> None:
+    assert shown([]) == ["tokens     none: no sample was made of it"]
+    assert shown([], complete=False) == ["tokens     none yet: the run is not complete"]
+
+
+def test_a_survivor_outside_the_run_is_its_id_once() -> None:
+    assert shown([sample_at(0, 1)], survivor={"doc_id": "2" * 32})[0] == f"instead    {'2' * 32}, outside this run"

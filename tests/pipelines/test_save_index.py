@@ -54,6 +54,19 @@ def test_near_copies_of_an_earlier_run_are_dropped_and_named(tmp_path: Path, gra
     assert old.place["repo"] == "beta"
 
 
+def test_a_survivor_in_an_index_is_not_taken_for_a_document_of_the_run(tmp_path: Path) -> None:
+    first = corpus(tmp_path, FIRST)
+    complete(first)
+    save_index(first["run"], str(tmp_path / "index"))
+    again = corpus(tmp_path, OWN, index=str(tmp_path / "index"))
+    again |= {"run": str(tmp_path / "again"), "split": {"valid": 0}}
+    complete(again)
+    [found] = explain_document(again["run"], "beta/main.py")
+    assert found.ended_by is not None
+    assert found.ended_by["ref"] == found.doc_id  # the same place, text and source: the same id
+    assert found.survivor == {"doc_id": found.doc_id}
+
+
 def test_only_a_complete_run_is_saved_and_never_over_another_index(tmp_path: Path) -> None:
     first = corpus(tmp_path, FIRST)
     with pytest.raises(RunError, match="holds no run"):

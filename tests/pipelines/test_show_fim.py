@@ -57,7 +57,8 @@ def test_wrong_requests_are_one_line(place: Path, capsys: Capsys) -> None:
     for words, why in [
         (["absent.py"], "absent.py cannot be read: No such file or directory"),
         (["bytes.py"], "bytes.py is not UTF-8"),
-        (["a.py", "--set", "fim.layout=other"], "there is no layout 'other'"),
+        (["a.py", "--set", "fim.layout=other"], "error: fim: there is no layout 'other'"),
+        (["a.py", "--set", "fim.rat=1"], "error: unknown key 'fim.rat'; did you mean 'rate'?"),
     ]:
         said = call(capsys, "fim", *words)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
