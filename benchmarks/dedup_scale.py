@@ -28,8 +28,8 @@ from loopdata.dedup.minhash import band_hashes
 from loopdata.dedup.near import BAND, NearConfig, NearDedup
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.driver import Driver, Failures
-from loopdata.engine.exchange import read_part, whole
 from loopdata.engine.inline_runner import InlineRunner
+from loopdata.engine.part_file import part_file, read_file
 from loopdata.engine.progress import Progress
 from loopdata.engine.threads import pin_threads
 from loopdata.engine.unit import Manifest, Unit
@@ -117,7 +117,7 @@ def check(folder: Folder, given: list[Manifest], documents: int) -> dict[str, in
     """Sizes of clusters: those that were made, and no others."""
     sizes: Counter[int] = Counter()
     for found in given:
-        clusters = [table["cluster"].to_numpy() for table in read_part(folder, whole(found, "rows"))]
+        clusters = [table["cluster"].to_numpy() for table in read_file(folder, part_file(found, "rows"))]
         if clusters:
             sizes.update(np.unique(np.concatenate(clusters), return_counts=True)[1].tolist())
     wanted = {5: documents // 20, documents // 100 * 3: 1, documents // 100 * 2: 1}
