@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from loopdata.cleaning.as_text import NO_TEXT
 from loopdata.engine.driver import Driver
 from loopdata.engine.ledger import totals
 from loopdata.engine.tables import read_tables
@@ -141,6 +142,8 @@ def print_summary(found: Summary, console: Console) -> None:
         before, after = (sum(numbers) for numbers in zip(*found.rows.values(), strict=True))
         files = "file" if len(found.rows) == 1 else "files"
         console.print(f"\n{after:,} of {before:,} rows stay, in {len(found.rows):,} {files}.", highlight=False)
+        if empty := sum(count.notes.get(f"marked.{NO_TEXT}", 0) for count in found.stages):
+            console.print(f"{empty:,} rows have no text; they were compared with nothing.", style="yellow")
     if found.samples:
         console.print()
         console.print(_token_table(found))
