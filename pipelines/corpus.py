@@ -135,7 +135,7 @@ def decide(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_byt
     failures: list[list[Output]] = [[] for _ in manifests]
 
     def reduced(turn: Round, name: str, mapped: list[Manifest]) -> list[Manifest]:
-        shares = Shares(phases.folder, mapped)
+        shares = phases.shares(mapped)
         return phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", shares, max_bytes))
 
     def over_rows(turn: Round, before: list[Manifest], repeat: str = "") -> list[Manifest]:
@@ -153,7 +153,7 @@ def decide(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_byt
         else:
             before = _settle(step.label, turn, over_rows(turn, before), over_rows)
         if "unit" in turn.gives.names:
-            given[turn.name] = Shares(phases.folder, before)
+            given[turn.name] = phases.shares(before)
     verdicts = given[step.rounds[-1].name]
     return [
         (verdicts.of(unit_number(found.unit)), tuple(outputs))

@@ -1,17 +1,19 @@
 """The exchange: rows travel from every map to the reduce of their key, through files, in bounded memory.
 
 Enters: tables with a column `key` (uint64, evenly spread: a hash). A map writes a file of parts, one for each partition
-(the top bits of the key) that it has rows for. What all maps wrote for a partition is its share: whoever drives the run
-knows of it only the files and one digest over the digests of its parts, so that a reduce depends on nothing but its own
-rows; the reduce finds its parts in the files, and checks that they are those. It reads them in sub-ranges of the key
-space, each small enough for `max_bytes`, sorted by key and then by every other column: what it sees does not depend on
-how the rows were cut into units. Method: hash partitioning with a second split by the next bits of the key. Limit: all
-rows of one key must fit in memory.
+(the top bits of the key) that it has rows for. What all maps wrote for a partition is its share: the driver keeps one
+digest of it, over the digests of its parts, so that a reduce depends on nothing but its own rows; the reduce finds its
+parts in the files, and checks that they are those. It reads them in sub-ranges of the key space, each small enough for
+`max_bytes`, sorted by key and then by every other column: what it sees does not depend on how the rows were cut into
+units. Method: hash partitioning with a second split by the next bits of the key. Limit: all rows of one key must fit in
+memory.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +27,14 @@ from loopdata.storage import Folder
 MAX_SORT_BYTES = 256 << 20
 
 
+NOTHING = hashlib.sha256().hexdigest()  # the digest of a share without rows
+
+
 @dataclass(frozen=True)
 class Share:
-    """What files hold under one name; bytes in memory, and a digest over those of its parts, file by file."""
+    """What files hold under one name. `files` names the list of them; `digest` is over the digests of its parts."""
 
-    files: tuple[PartFile, ...]
+    files: str
     name: int
     num_bytes: int
     digest: str
@@ -39,26 +44,35 @@ class Shares:
     """The shares of what a phase wrote: its indexes are read once, one after the other, and none is kept."""
 
     def __init__(self, folder: Folder, found: Sequence[Manifest]) -> None:
-        self._files = tuple(part_file(manifest, "rows") for manifest in found)
+        files = [part_file(manifest, "rows") for manifest in found]
         self._known = all(manifest.known for manifest in found)
         self._states: dict[int, hashlib._Hash] = {}
         self._bytes: dict[int, int] = {}
-        for file in self._files if self._known else ():
+        for file in files if self._known else ():
             records = read_index(folder, file)
             for name, num_bytes, digest in records[["name", "num_bytes", "digest"]].tolist():
                 self._states.setdefault(name, hashlib.sha256()).update(digest)
                 self._bytes[name] = self._bytes.get(name, 0) + num_bytes
+        self._folder = folder
+        self._list = json.dumps([astuple(file) for file in files if file.parts]).encode()
+        self._files = f"data/{found[0].phase if found else ''}/{hashlib.sha256(self._list).hexdigest()[:16]}.list"
+
+    def publish(self) -> None:
+        """Write the list of the files where tasks find it: once, instead of into each of them."""
+        self._folder.write_atomic(self._files, self._list)
 
     def of(self, name: int) -> Share:
         """The share under a name; an unknown one while planning."""
         if not self._known:
             return Share(self._files, name, 0, UNKNOWN)
         if name not in self._states:
-            return Share((), name, 0, NOTHING)
+            return Share(self._files, name, 0, NOTHING)
         return Share(self._files, name, self._bytes[name], self._states[name].hexdigest())
 
 
-NOTHING = hashlib.sha256().hexdigest()  # the digest of a share without rows
+@lru_cache(maxsize=4)
+def _listed(url: str, name: str) -> tuple[PartFile, ...]:
+    return tuple(PartFile(*entry) for entry in json.loads(Folder(url).read(name)))
 
 
 def partition_of(keys: np.ndarray, partitions: int) -> np.ndarray:
@@ -92,7 +106,9 @@ def read_share(folder: Folder, share: Share) -> Iterator[pa.Table]:
 
 def _found(folder: Folder, share: Share) -> list[Part]:
     """The parts of a share. RunError where they are not those that its digest was made of."""
-    parts = list(find_parts(folder, share.files, share.name))
+    if share.digest == NOTHING:
+        return []
+    parts = list(find_parts(folder, _listed(folder.url, share.files), share.name))
     if hashlib.sha256(b"".join(part.digest for part in parts)).hexdigest() != share.digest:
         raise RunError(f"what files in {folder.url} hold for one reduce is not what was written", "run again")
     return parts
@@ -124,16 +140,14 @@ def _in_range(table: pa.Table, partitions: int, ranges: int, number: int) -> pa.
 def sort_rows(table: pa.Table) -> pa.Table:
     """Sort by key, then by every other column: equal sets of rows become equal tables.
 
-    Most keys stand alone, and only the rows of the others are compared by more than their key.
+    Only the rows of keys that stand more than once are compared by more than their key.
     """
     keys = table["key"].to_numpy()
     order = np.argsort(keys)
     keys = keys[order]
     same = keys[1:] == keys[:-1]
     again = np.flatnonzero((np.append(same, False) | np.append(False, same))[: len(keys)])
-    by = [(name, "ascending") for name in ("key", *table.column_names)]
-    if len(again) > len(keys) // 4:
-        order = pc.sort_indices(table, sort_keys=by).to_numpy()
-    elif len(again):
+    if len(again):
+        by = [(name, "ascending") for name in dict.fromkeys(("key", *table.column_names))]
         order[again] = order[again][pc.sort_indices(table.take(pa.array(order[again])), sort_keys=by)]
     return table.take(pa.array(order)).combine_chunks()

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from loopdata.engine.tables import payload_bytes
-from loopdata.engine.unit import UNKNOWN, Manifest, Output
+from loopdata.engine.unit import UNKNOWN, Manifest
 from loopdata.errors import RunError
 from loopdata.schema import cast
 from loopdata.storage import Folder, HashingWriter, Range
@@ -31,16 +31,17 @@ _READ = pa.ipc.IpcReadOptions(use_threads=False)
 
 @dataclass(frozen=True)
 class PartFile:
-    """A file of parts as its manifest names it: how many they are, and the SHA-256 of their index."""
+    """A file of parts as its manifest names it: its size, how many they are, and the SHA-256 of their index."""
 
-    output: Output
+    name: str
+    num_bytes: int
     parts: int
     index: str
 
     def records(self, first: int, stop: int) -> Range:
         """Where records `first` to `stop` of the index lie."""
-        start = self.output.num_bytes - self.parts * RECORD.itemsize
-        return Range(self.output.name, start + first * RECORD.itemsize, start + stop * RECORD.itemsize)
+        start = self.num_bytes - self.parts * RECORD.itemsize
+        return Range(self.name, start + first * RECORD.itemsize, start + stop * RECORD.itemsize)
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,9 @@ class PartWriter:
 def part_file(manifest: Manifest, label: str) -> PartFile:
     """The file of parts that a unit wrote; an unknown one while planning."""
     if not manifest.known:
-        return PartFile(manifest.output(label), 0, UNKNOWN)
-    return PartFile(manifest.output(label), *manifest.figures[f"{label}.index"])
+        return PartFile(UNKNOWN, 0, 0, UNKNOWN)
+    output = manifest.output(label)
+    return PartFile(output.name, output.num_bytes, *manifest.figures[f"{label}.index"])
 
 
 def read_index(folder: Folder, file: PartFile) -> np.ndarray:
@@ -131,7 +133,7 @@ def _window(parts: int, name: int) -> tuple[int, int]:
 
 def _parts(file: PartFile, records: np.ndarray) -> Iterator[Part]:
     for _, offset, length, rows, num_bytes, digest in records.tolist():
-        yield Part(Range(file.output.name, offset, offset + length), rows, num_bytes, digest)
+        yield Part(Range(file.name, offset, offset + length), rows, num_bytes, digest)
 
 
 def read_parts(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.Table]:

@@ -1,6 +1,7 @@
 """Rows meet by key, in sorted tables, in bounded memory, however they were cut into units."""
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -48,8 +49,14 @@ def emitted(folder: Folder, cuts: list[list[tuple[int, str]]], partitions: int) 
     return [perform(Attempt(folder, Unit("map", f"u{n}", Emit(rows, partitions)))) for n, rows in enumerate(cuts)]
 
 
-def received(folder: Folder, found: list[Manifest], partitions: int, max_bytes: int = 1 << 20) -> list[Any]:
+def shares_of(folder: Folder, found: list[Manifest]) -> Shares:
     shares = Shares(folder, found)
+    shares.publish()
+    return shares
+
+
+def received(folder: Folder, found: list[Manifest], partitions: int, max_bytes: int = 1 << 20) -> list[Any]:
+    shares = shares_of(folder, found)
     wanted = [shares.of(partition_name(number, partitions)) for number in range(partitions)]
     return [
         [
@@ -131,7 +138,7 @@ def test_one_huge_key_comes_whole(folder: Folder) -> None:
 
 def test_a_share_changes_with_the_rows_of_its_partition_and_with_no_others(folder: Folder) -> None:
     def digests(*cuts: list[tuple[int, str]]) -> list[str]:
-        shares = Shares(folder, emitted(folder, list(cuts), 2))
+        shares = shares_of(folder, emitted(folder, list(cuts), 2))
         return [shares.of(partition_name(number, 2)).digest for number in range(2)]
 
     low, high = digests([(0, "a"), (TOP, "b")], [(1, "c")])
@@ -142,7 +149,7 @@ def test_a_share_changes_with_the_rows_of_its_partition_and_with_no_others(folde
 
 
 def test_a_share_counts_the_bytes_of_its_rows(folder: Folder) -> None:
-    shares = Shares(folder, emitted(folder, [[(0, "ab"), (TOP, "x")], [(1, "abc")]], 2))
+    shares = shares_of(folder, emitted(folder, [[(0, "ab"), (TOP, "x")], [(1, "abc")]], 2))
     assert [shares.of(partition_name(number, 2)).num_bytes for number in range(2)] == [8 + 2 + 8 + 3, 8 + 1]
     assert [table.to_pydict() for table in read_share(folder, shares.of(0))] == [
         {"key": [0], "name": ["ab"]},
@@ -151,10 +158,18 @@ def test_a_share_counts_the_bytes_of_its_rows(folder: Folder) -> None:
 
 
 def test_files_that_hold_other_parts_than_the_driver_saw_are_refused(folder: Folder) -> None:
-    share = Shares(folder, emitted(folder, [[(0, "a")], [(1, "b")]], 1)).of(0)
-    for files in (share.files[:1], share.files[::-1], (*share.files, share.files[0])):
+    first, second = emitted(folder, [[(0, "a")], [(1, "b")]], 1)
+    share = shares_of(folder, [first, second]).of(0)
+    assert sum(table.num_rows for table in read_share(folder, share)) == 2
+    for found in ([first], [second, first], [first, second, first]):
         with pytest.raises(RunError, match="is not what was written"):
-            list(read_sorted(folder, replace(share, files=files), 1))
+            list(read_share(folder, replace(share, files=shares_of(folder, found).of(0).files)))
+
+
+def test_a_task_is_as_small_for_many_files_as_for_one(folder: Folder) -> None:
+    found = emitted(folder, [[(0, "a")]] * 50, 1)
+    few, many = (len(pickle.dumps(shares_of(folder, some).of(0))) for some in (found[:1], found))
+    assert many < few + 10 < 300  # a number of bytes that is greater
 
 
 MEMORY = """
@@ -178,7 +193,9 @@ class Big:
 
 folder = Folder(sys.argv[1])
 found = [perform(Attempt(folder, Unit("map", str(n), Big(n)))) for n in range(20)]
-share = Shares(folder, found).of(0)
+shares = Shares(folder, found)
+shares.publish()
+share = shares.of(0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = largest = 0
 for table in read_sorted(folder, share, 1, 4 << 20):

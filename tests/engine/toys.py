@@ -16,7 +16,7 @@ from rich.console import Console
 from loopdata.config import Strict
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Driver, Failures, Phases
-from loopdata.engine.exchange import Shares, partition_name
+from loopdata.engine.exchange import partition_name
 from loopdata.engine.inline_runner import InlineRunner
 from loopdata.engine.ledger import Ledger, manifests
 from loopdata.engine.part_file import part_file, read_file
@@ -202,11 +202,11 @@ def compose(
         for entry, output in zip(found, outputs, strict=True)
     ]
     mapped = phases.phase("map", maps)
-    reduces, shares = [], Shares(phases.folder, mapped)
+    reduces, shares = [], phases.shares(mapped)
     for number in range(turn.partitions):
         share = shares.of(partition_name(number, turn.partitions))
         reduces.append(Unit("reduce", f"part-{number}", Reduce(step, turn, share, 1 << 20), (share.digest,)))
-    back = Shares(phases.folder, phases.phase("reduce", reduces))
+    back = phases.shares(phases.phase("reduce", reduces))
     applies = []
     for entry, output, keys in zip(found, outputs, mapped, strict=True):
         share, failures = back.of(unit_number(entry.unit)), keys.output("failures")
