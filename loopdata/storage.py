@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -136,6 +136,11 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         return bytes(self._place[0].cat_file(self.path(name)))
+
+    def read_ranges(self, name: str, starts: Sequence[int], stops: Sequence[int]) -> list[bytes]:
+        """Parts of a file; of an object store they are asked for at the same time."""
+        paths = [self.path(name)] * len(starts)
+        return list(map(bytes, self._place[0].cat_ranges(paths, list(starts), list(stops), on_error="raise")))
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading; it can seek."""
