@@ -163,14 +163,21 @@ def attribution(
 
 
 @app.command(short_help="Save what a run kept, to deduplicate against.")
-def index(run: Run, out: Annotated[str, typer.Option(help="Folder to write.")], as_json: Json = False) -> None:
+def index(
+    run: Run,
+    out: Annotated[str, typer.Option(help="Folder to write; empty, or not there yet.")],
+    threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="The least that can be asked for; by default the run's own.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Save the signatures of what a run kept. A later run drops near copies of it by `near_dedup: {index: FOLDER}`.
 
     Example: loopdata index runs/quickstart --out indexes/quickstart
     """
     from pipelines.save_index import save_index
 
-    documents = save_index(run, out)
+    documents = save_index(run, out, threshold)
     if as_json:
         _print_json({"index": out, "documents": documents})
     else:
