@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from model.threads import wait_without_spinning
+from model.threads import wait_politely
 
 if "torch" not in sys.modules:
-    wait_without_spinning()
+    wait_politely()
 
 from benchmarks.harness import input_hash, report
 from loopdata.tokens.shards import Dataset

@@ -24,10 +24,10 @@ from unittest import mock
 
 import numpy as np
 
-from model.threads import wait_without_spinning
+from model.threads import wait_politely
 
 if "torch" not in sys.modules:
-    wait_without_spinning()
+    wait_politely()
 
 import torch
 
