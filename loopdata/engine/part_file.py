@@ -16,7 +16,6 @@ import pyarrow as pa
 from loopdata.engine.tables import payload_bytes
 from loopdata.engine.unit import UNKNOWN, Manifest
 from loopdata.errors import RunError
-from loopdata.schema import cast
 from loopdata.storage import Folder, HashingWriter, Range
 
 PART_BYTES = 16 << 20
@@ -65,12 +64,12 @@ class PartWriter:
         self._sink = sink
 
     def write(self, name: int, table: pa.Table, rows: np.ndarray | None = None) -> None:
-        """Add the given rows of a table, or all of them, under a name: as one part, or as several where they are large.
+        """Add the given rows of a table, or all, under a name: as one part, or as several where they are large.
 
         `take` copies them into arrays of their own: the bytes of a slice depend on what it was cut from.
         """
         rows = np.arange(table.num_rows) if rows is None else rows
-        taken = cast(table.take(pa.array(rows)), self.schema).combine_chunks()
+        taken = table.take(pa.array(rows)).combine_chunks()
         num_bytes = payload_bytes(taken)
         if num_bytes > PART_BYTES and len(rows) > 1:
             for some in np.array_split(rows, min(len(rows), -(-num_bytes // PART_BYTES))):
