@@ -81,29 +81,31 @@ def kept(make: Callable[[], Any]) -> int:
 def case(folder: Folder, rows: int, partitions: int) -> dict[str, float]:
     tasks = [Emit(seed, rows, partitions) for seed in range(MAPS)]
     found = [perform(Attempt(folder, Unit(f"map-{rows}-{partitions}", str(task.seed), task))) for task in tasks]
-    table, path, again = tasks[0].table(), folder.local("groups.parquet"), folder.local("again.parquet")
-    write_groups(table, partitions, path)
-    shares, names = Shares(folder, found[:1]), [partition_name(number, partitions) for number in range(partitions)]
+    paths = [folder.local(f"{task.seed}.parquet") for task in tasks]
+    for task, path in zip(tasks, paths, strict=True):
+        write_groups(task.table(), partitions, path)
+    shares, names = Shares(folder, found), [partition_name(number, partitions) for number in range(partitions)]
     shares.publish()
     some = range(0, partitions, max(1, partitions // SAMPLE))
     read = {
         "read_ours": lambda: [pa.concat_tables([*read_share(folder, shares.of(names[n])), EMPTY]) for n in some],
-        "read_parquet": lambda: [read_group(path, n) for n in some],
+        "read_parquet": lambda: [pa.concat_tables(read_group(path, n) for path in paths) for n in some],
     }
     if [part.to_pylist() for part in read["read_ours"]()] != [part.to_pylist() for part in read["read_parquet"]()]:
         raise SystemExit("the rows differ")
+    table, again = tasks[0].table(), folder.local("again.parquet")
     write = {
         "write_ours": partial(write_ours, folder, table, partitions),
         "write_parquet": partial(write_groups, table, partitions, again),
     }
-    micros = {name: 1e6 * median(times) / len(some) for name, times in measure(read, ROUNDS).items()}
+    micros = {name: 1e6 * median(times) / len(some) / MAPS for name, times in measure(read, ROUNDS).items()}
     micros |= {name: 1e6 * median(times) / partitions for name, times in measure(write, ROUNDS).items()}
     micros["driver"] = 1e6 * median(measure({"driver": lambda: Shares(folder, found)}, ROUNDS)["driver"])
     micros["driver"] /= partitions * MAPS
     few, many = (kept(partial(every_share, folder, some, names)) for some in (found[:1], found))
     figures = {f"{name}_us": round(value, 2) for name, value in micros.items()}
     figures |= {"driver_bytes_a_partition": round(few / partitions), f"with_{MAPS}_maps": round(many / partitions)}
-    sizes = {"file_bytes_a_row": found[0].outputs["rows"].num_bytes, "parquet_bytes_a_row": path.stat().st_size}
+    sizes = {"file_bytes_a_row": found[0].outputs["rows"].num_bytes, "parquet_bytes_a_row": paths[0].stat().st_size}
     return figures | {name: round(size / rows, 1) for name, size in sizes.items()}
 
 
