@@ -154,10 +154,7 @@ def print_summary(found: Summary, console: Console) -> None:
                 print_list(f"  holes of {name}: ", holes, console)
     for packing in found.packings:
         if packing["left_out"]:
-            console.print(
-                f"{packing['left_out']:,} whole samples of {packing['category']} ({packing['split']}) are longer than "
-                f"a sequence and were left out: {packing['left_out_tokens']:,} tokens."
-            )
+            console.print(_left_out(packing), style="yellow", highlight=False)
     for share in found.shares:
         if share["shortfall"]:
             console.print(
@@ -187,6 +184,17 @@ def _token_table(found: Summary) -> Table:
             drawn = (f"{share['tokens']:,}", f"{share['epochs']:.2f}") if share else ("", "")
             table.add_row(name, split, f"{samples:,}", f"{tokens:,}", f"{num_bytes / 1e6:,.1f}", *drawn)
     return table
+
+
+def _left_out(packing: Mapping[str, Any]) -> str:
+    """What packing could not place, how much of all that is, and what would place it."""
+    name, tokens = packing["category"], packing["left_out_tokens"]
+    share = tokens / (tokens + packing["tokens"])
+    return (
+        f"{packing['left_out']:,} samples of {name} ({packing['split']}) must not be cut, are longer than a sequence "
+        f"and were left out: {tokens:,} tokens, {share:.1%} of its own. Raise mixture.sequence, or lower the sizes "
+        f"under samples.{name}, which are bytes."
+    )
 
 
 def _most(languages: Mapping[str, list[int]]) -> list[str]:

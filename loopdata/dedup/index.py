@@ -28,7 +28,7 @@ from loopdata.dedup.minhash import Signatures, band_hashes, sign, sign_sets
 from loopdata.dedup.survivors import LISTED
 from loopdata.errors import ConfigError, StageError
 from loopdata.stage import Resource
-from loopdata.storage import Folder
+from loopdata.storage import Folder, Range
 
 SKETCH = 1_024
 SEGMENT = 250_000  # documents: their bands are sorted in memory, which takes some 0.5 GB
@@ -228,9 +228,9 @@ class Index:
     def records(self, segment: int, places: Sequence[int], sizes: Sequence[int]) -> list[Record]:
         """Records of one segment by their place and size in bytes. StageError as of `meeting`."""
         name = self.segments[segment].records_name
-        stops = [place + size for place, size in zip(places, sizes, strict=True)]
+        wanted = [Range(name, place, place + size) for place, size in zip(places, sizes, strict=True)]
         try:
-            raw = self.folder.read_ranges(name, places, stops)
+            raw = list(self.folder.read_ranges(wanted))
         except FileNotFoundError:
             raise self._gone(name) from None
         return [self._record(name, entry) for entry in raw]
