@@ -84,7 +84,7 @@ class AgainstIndex(CorpusStage):
             raise ConfigError(
                 f"the index {path} detects {share:.4g} of the pairs at {self.rule.threshold}, not "
                 f"{self.config.detection:.4g}",
-                "raise `threshold`, or save it again with this --threshold",
+                f"raise `threshold`, or save it again by `loopdata index --threshold {self.rule.threshold}`",
             )
 
     def resources(self) -> dict[str, Resource]:
