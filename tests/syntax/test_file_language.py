@@ -26,6 +26,8 @@ SHARED = [
     ("a.v", "Require Import List.\nLemma a : forall n, n = n.\nProof. reflexivity. Qed.\n", "Rocq Prover"),
     ("a.v", "module main\n\nfn (mut a App) run() {\n\tmut x := 1\n}\n", "V"),
     ("a.ts", "export interface A {\n  b: string;\n}\n", "TypeScript"),
+    ("a.ts", "const a = require('b');\nmodule.exports = function () {\n  return a;\n};\n", "TypeScript"),  # no types
+    ("a.ts", "export default { template: `<div><p>x</p></div>` };\n", "TypeScript"),
     ("a.ts", '<?xml version="1.0"?>\n<!DOCTYPE TS>\n<TS version="2.1">\n</TS>\n', "XML"),
     ("a.inc", "<?php\n$a = array();\n", "PHP"),
     ("a.inc", "{$ifdef FPC}\nprocedure A(x: integer);\nbegin\nend;\n", "Pascal"),
