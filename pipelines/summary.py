@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from loopdata.cleaning.as_text import NO_TEXT
 from loopdata.engine.driver import Driver
 from loopdata.engine.ledger import totals
 from loopdata.engine.tables import read_tables
@@ -141,6 +142,8 @@ def print_summary(found: Summary, console: Console) -> None:
         before, after = (sum(numbers) for numbers in zip(*found.rows.values(), strict=True))
         files = "file" if len(found.rows) == 1 else "files"
         console.print(f"\n{after:,} of {before:,} rows stay, in {len(found.rows):,} {files}.", highlight=False)
+        if empty := sum(count.notes.get(f"marked.{NO_TEXT}", 0) for count in found.stages):
+            console.print(f"{empty:,} rows have no text; they were compared with nothing.", style="yellow")
     if found.samples:
         console.print()
         console.print(_token_table(found))
@@ -151,10 +154,7 @@ def print_summary(found: Summary, console: Console) -> None:
                 print_list(f"  holes of {name}: ", holes, console)
     for packing in found.packings:
         if packing["left_out"]:
-            console.print(
-                f"{packing['left_out']:,} whole samples of {packing['category']} ({packing['split']}) are longer than "
-                f"a sequence and were left out: {packing['left_out_tokens']:,} tokens."
-            )
+            console.print(_left_out(packing), style="yellow", highlight=False)
     for share in found.shares:
         if share["shortfall"]:
             console.print(
@@ -184,6 +184,17 @@ def _token_table(found: Summary) -> Table:
             drawn = (f"{share['tokens']:,}", f"{share['epochs']:.2f}") if share else ("", "")
             table.add_row(name, split, f"{samples:,}", f"{tokens:,}", f"{num_bytes / 1e6:,.1f}", *drawn)
     return table
+
+
+def _left_out(packing: Mapping[str, Any]) -> str:
+    """What packing could not place, how much of all that is, and what would place it."""
+    name, tokens = packing["category"], packing["left_out_tokens"]
+    share = tokens / (tokens + packing["tokens"])
+    return (
+        f"{packing['left_out']:,} samples of {name} ({packing['split']}) must not be cut, are longer than a sequence "
+        f"and were left out: {tokens:,} tokens, {share:.1%} of its own. Raise mixture.sequence, or lower the sizes "
+        f"under samples.{name}, which are bytes."
+    )
 
 
 def _most(languages: Mapping[str, list[int]]) -> list[str]:
