@@ -249,6 +249,28 @@ def test_a_new_source_leaves_the_units_of_the_others_alone(folder: Folder) -> No
     assert {name for name in before if before[name] != after[name]} <= {f"reduce/part-{n}" for n in range(4)}
 
 
+def test_a_broken_part_fails_its_reduce_by_name_and_the_remedy_mends_it(folder: Folder) -> None:
+    composed(folder, LINES)
+    [first, *_] = [m.outputs["rows"].name for m in manifests(folder, Ledger.read(folder), "map")]
+    raw = folder.read(first)
+    folder.write_atomic(first, bytes([raw[0] ^ 1]) + raw[1:])
+    assert set(composed(folder, LINES).values()) == {0}  # nothing reads it
+    remove(folder, "manifests/reduce/")
+    with pytest.raises(
+        RunError, match=rf"unit 'part-\d' of phase 'reduce' failed: .*{first} is broken: bytes 0 to"
+    ) as error:
+        composed(folder, LINES)
+    assert error.value.remedy == "remove manifests/map in that run folder and run again"
+    remove(folder, "manifests/map/")
+    assert composed(folder, LINES) | {"reduce": 0} == {"ingest": 0, "map": 3, "reduce": 0, "apply": 0}
+
+
+def remove(folder: Folder, below: str) -> None:
+    for file in folder.files():
+        if file.name.startswith(below):
+            folder.remove(file.name)
+
+
 class Forgetful(toys.Unique):
     def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         return super().map(step, table, given).drop_columns(["word"])
