@@ -148,6 +148,20 @@ def test_a_share_changes_with_the_rows_of_its_partition_and_with_no_others(folde
     assert digests([(0, "a")], [(1, "c")])[1] == digests([], [])[1] != high
 
 
+@settings(max_examples=40, deadline=None)
+@given(cuts=st.lists(ROWS, max_size=5), records=st.integers(1, 20))
+def test_a_share_does_not_depend_on_how_many_indexes_are_looked_at_together(
+    cuts: list[list[tuple[int, str]]], records: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = Folder(tmp_path_factory.mktemp("run"))
+    found = emitted(folder, cuts, 4)
+    names = [partition_name(number, 4) for number in range(4)]
+    wanted = [Shares(folder, found).of(name) for name in names]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exchange, "RECORDS", records)
+        assert [Shares(folder, found).of(name) for name in names] == wanted
+
+
 def test_a_share_counts_the_bytes_of_its_rows(folder: Folder) -> None:
     shares = shares_of(folder, emitted(folder, [[(0, "ab"), (TOP, "x")], [(1, "abc")]], 2))
     assert [shares.of(partition_name(number, 2)).num_bytes for number in range(2)] == [8 + 2 + 8 + 3, 8 + 1]
