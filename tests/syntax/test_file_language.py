@@ -26,8 +26,6 @@ SHARED = [
     ("a.v", "Require Import List.\nLemma a : forall n, n = n.\nProof. reflexivity. Qed.\n", "Rocq Prover"),
     ("a.v", "module main\n\nfn (mut a App) run() {\n\tmut x := 1\n}\n", "V"),
     ("a.ts", "export interface A {\n  b: string;\n}\n", "TypeScript"),
-    ("a.ts", "const a = require('b');\nmodule.exports = function () {\n  return a;\n};\n", "TypeScript"),  # no types
-    ("a.ts", "export default { template: `<div><p>x</p></div>` };\n", "TypeScript"),
     ("a.ts", '<?xml version="1.0"?>\n<!DOCTYPE TS>\n<TS version="2.1">\n</TS>\n', "XML"),
     ("a.inc", "<?php\n$a = array();\n", "PHP"),
     ("a.inc", "{$ifdef FPC}\nprocedure A(x: integer);\nbegin\nend;\n", "Pascal"),
@@ -77,6 +75,14 @@ def test_signs_decide_without_a_name(text: str, language: str) -> None:
 
 def test_a_name_that_one_language_has_is_believed_whatever_is_in_it() -> None:
     assert of_file("a.rb", b"#!/bin/sh\n# vim: ft=perl\n") == Named("Ruby", "name")
+
+
+def test_typescript_without_types_is_what_its_name_says() -> None:
+    plain = b"const a = require('b');\nmodule.exports = function () {\n  return a;\n};\n"
+    markup = b"export default { template: `<div><p>x</p></div>` };\n"
+    named = {name: [of_file(name, text).language for text in (plain, markup)] for name in ("a.ts", "a.mts", "a.js")}
+    assert named == {"a.ts": ["TypeScript"] * 2, "a.mts": ["TypeScript"] * 2, "a.js": ["JavaScript"] * 2}
+    assert of_file("a", plain).language == "JavaScript"  # which it is as well
 
 
 def test_what_a_text_says_of_itself_goes_before_its_signs_and_not_before_its_name() -> None:
