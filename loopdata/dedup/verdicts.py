@@ -93,4 +93,5 @@ class Dedup(CorpusStage):
             return np.zeros(len(rules), np.bool_)
         others = table["repo"].filter(pc.invert(judged)).drop_null()
         beside = pc.is_in(table["repo"].filter(judged), value_set=others)
-        return pc.and_(beside, pc.equal(rules, self.stays)).to_numpy()
+        stays: npt.NDArray[np.bool_] = pc.and_(beside, pc.equal(rules, self.stays)).to_numpy()
+        return stays
