@@ -217,6 +217,7 @@ class NearDedup(Dedup):
         found = _choose(table, self.rule)
         copies = np.flatnonzero(found.survivor >= 0)
         survivor = pa.array(found.survivor[copies])
+        table = table.drop_columns(["grams"])  # which are nearly all of its bytes
         copy = table.take(pa.array(copies))
         held_out = pc.and_(copy["trains"], pc.invert(table["trains"].take(survivor)))
         return pa.table(
@@ -258,8 +259,8 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     order = np.sort(first)
     leader = first[inverse]  # of each row, the first row with its set
     place = np.searchsorted(order, leader)
-    sets = table["grams"].take(pa.array(order))
-    grams, offsets = _sets(sets.combine_chunks())
+    sets = table["grams"].combine_chunks()
+    grams, offsets = _sets(sets if len(order) == len(sets) else sets.take(pa.array(order)))
     trains = table["trains"].to_numpy(zero_copy_only=False)[order]
     found = choose_survivors(grams, offsets, cluster[order], trains, rule)
     survivor = np.where(found.survivor >= 0, order[found.survivor], -1)[place]
