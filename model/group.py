@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from loopdata.errors import ConfigError
+from loopdata.errors import ConfigError, RunError
 
 TIMEOUT = timedelta(minutes=10)
 
@@ -86,7 +86,8 @@ class Group:
 def joined(device: torch.device, context: int = 1) -> Iterator[Group]:
     """The group of this process; it is left at the end, if it was not joined before.
 
-    ConfigError where the processes are not a multiple of the `context` that share a sequence.
+    ConfigError where the processes are not a multiple of the `context` that share a sequence; RunError where one of
+    them is not there, or no longer.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     _check_context(size, context)
@@ -95,16 +96,29 @@ def joined(device: torch.device, context: int = 1) -> Iterator[Group]:
         return
     mine = not dist.is_initialized()
     if mine:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        _meet("nccl" if device.type == "cuda" else "gloo", size)
     try:
         rank, local = dist.get_rank(), int(os.environ.get("LOCAL_RANK", "0"))
         yield Group(rank, size, local, context, _context_group(rank, size, context))
     except BaseException as error:
         _let_go(error)
+        if isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error)):
+            raise RunError(
+                f"another process of the {size} has ended, or does not answer", "look for what that one says"
+            ) from error
         raise
     finally:
         if mine:
             dist.destroy_process_group()
+
+
+def _meet(backend: str, size: int) -> None:
+    try:
+        dist.init_process_group(backend, timeout=TIMEOUT)
+    except ValueError as error:
+        raise ConfigError(f"WORLD_SIZE is {size}, and {error}", "start processes by torchrun") from error
+    except dist.DistError as error:
+        raise RunError(f"the {size} processes did not meet: {error}", "start all of them by torchrun") from error
 
 
 def _check_context(size: int, context: int) -> None:

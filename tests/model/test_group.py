@@ -144,3 +144,20 @@ def test_one_process_goes_on_with_what_two_began_on_shared_sequences(training: K
 def test_a_process_alone_does_not_share_sequences(training: Keys) -> None:
     with pytest.raises(ConfigError, match=r"context_parallel' is 2, the number of processes 1; .*torchrun --nproc-per"):
         run(training(context_parallel=2))
+
+
+@pytest.mark.slow
+def test_a_process_that_is_gone_ends_the_others_with_a_word(training: Keys, tmp_path: Path) -> None:
+    (first, error), (second, _) = group(training(), tmp_path, 2, "die", 1, 2)
+    assert (first, second) == (1, 9)
+    assert error == ("RunError: another process of the 2 has ended, or does not answer; look for what that one says\n")
+
+
+def test_processes_are_told_to_be_started_together(training: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(
+        ConfigError, match=r"WORLD_SIZE is 2, and .*MASTER_ADDR expected, but not set; start .*torchrun"
+    ):
+        run(training())
