@@ -263,6 +263,10 @@ class Builder(ABC):
             "config": self.config.model_dump(mode="json"),
         }
 
+    def special_tokens(self) -> tuple[str, ...]:
+        """The spellings of the special tokens that its samples may hold: a tokenizer must have them."""
+        return ()
+
     @abstractmethod
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of the documents of `table`, which holds at least the columns of `needs`, in order.

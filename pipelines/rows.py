@@ -1,7 +1,8 @@
 """Rows out as they came in: the section `rows`, and what commands that work on a table by itself have in common.
 
 Enters: a run over tables, and the documents that remain. Leaves: in a folder, each file of the tables again with the
-rows whose documents remain for training, every column as it was; `fates.parquet`, which says of each other row (and of
+rows whose documents remain for training, every column as it was, or with the samples that a builder makes of them (see
+`sample_rows`) and their figures; `fates.parquet`, which says of each other row (and of
 what was noted of rows) by which rule, with the places of row and survivor; and last `rows.json`, which names the files
 with their digests. Nothing of a changed run stays behind. Limit: text that a stage edited is not written, only rows
 that are kept or left; the places of all rows with fates are held in memory while `fates.parquet` is written.
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.driver import Driver, Phases
@@ -25,10 +27,12 @@ from loopdata.schema import FATE
 from loopdata.sources.entries import entry_id
 from loopdata.sources.row_files import ending_of
 from loopdata.sources.tables import Table
-from loopdata.stage import Input, Source
+from loopdata.stage import Builder, Input, Source
 from loopdata.storage import Folder
+from pipelines.run_file import RunFile
+from pipelines.sample_rows import WriteSamples, described
 
-INDEX, FATES, RUN = "rows.json", "fates.parquet", "run/"
+INDEX, FATES, FIGURES, RUN = "rows.json", "fates.parquet", "figures.json", "run/"
 PLACE = ("repo", "path")
 FATE_OF_ROW = pa.schema(
     [
@@ -115,6 +119,7 @@ class Rows:
 
     files: dict[str, Manifest]
     fates: Manifest
+    are_samples: bool = False
 
 
 def check_rows(to: str, sources: Sequence[Source]) -> None:
@@ -130,23 +135,37 @@ def check_rows(to: str, sources: Sequence[Source]) -> None:
         raise ConfigError(f"rows.to: {to} holds something else", "give a folder that is empty or not there yet")
 
 
-def build_rows(inputs: Sequence[tuple[Source, Input]], documents: Sequence[Manifest], phases: Phases) -> Rows:
-    """Run (or plan) the phases that write rows, behind those of the corpus."""
+def check_same_kind(file: RunFile) -> None:
+    """ConfigError where the run folder made other rows: those beside it would be lost."""
+    folder = Folder(file.run)
+    before = yaml.safe_load(folder.read("run.yaml")) if folder.exists("run.yaml") else file.data
+    if (before.get("rows") or {}).get("of", "documents") != file.rows_of:
+        raise ConfigError(f"rows.to: {file.rows_to} holds what another command wrote", "give another folder")
+
+
+def build_rows(
+    inputs: Sequence[tuple[Source, Input]],
+    documents: Sequence[Manifest],
+    phases: Phases,
+    builder: Builder | None = None,
+) -> Rows:
+    """Run (or plan) the phases that write rows, behind those of the corpus: samples where a builder is given."""
     names = _names(inputs)
     done = list(phases.done)
+    phase = "rows" if builder is None else f"samples.{builder.label}"
     units = []
     for (source, item), found in zip(inputs, documents, strict=True):
         assert isinstance(source, Table)
         output = found.output("documents")
-        units.append(
-            Unit("rows", found.name, KeepRows(source, item, output), (item.digest, output.sha256), item.num_bytes)
-        )
-    kept = phases.phase("rows", units)
+        task = KeepRows(source, item, output) if builder is None else WriteSamples(source, item, output, builder)
+        units.append(Unit(phase, found.name, task, (item.digest, output.sha256), item.num_bytes))
+    kept = phases.phase(phase, units)
+    done += [] if builder is None else kept  # what was noted while samples were made
     outputs = {label: tuple(m.outputs[label] for m in done if label in m.outputs) for label in ("fates", "locations")}
     waits = tuple(UNKNOWN for found in done if not found.known)
     reads = (*waits, *(output.sha256 for found in outputs.values() for output in found))
     fates = phases.phase("rows.fates", [Unit("rows.fates", "fates", WriteFates(**outputs), reads)])[0]
-    return Rows(dict(zip(names, kept, strict=True)), fates)
+    return Rows(dict(zip(names, kept, strict=True)), fates, builder is not None)
 
 
 def _names(inputs: Sequence[tuple[Source, Input]]) -> list[str]:
@@ -154,7 +173,7 @@ def _names(inputs: Sequence[tuple[Source, Input]]) -> list[str]:
     several = len({source.label for source, _ in inputs}) > 1
     names = [f"{source.label}/{item.name}" if several else item.name for source, item in inputs]
     for name in names:
-        if name in (INDEX, FATES) or name.startswith(RUN):
+        if name in (INDEX, FATES, FIGURES) or name.startswith(RUN):
             raise ConfigError(f"rows: a file of a table is called {name}, like one that is written here", "rename it")
     return names
 
@@ -169,10 +188,14 @@ def publish_rows(driver: Driver, rows: Rows, to: str) -> dict[str, list[int]]:
     index = {name: output.sha256 for name, output in wanted.items()}
     kept = {name: digest for name, digest in index.items() if before.get(name) == digest and out.exists(name)}
     _write_index(out, kept)  # names nothing that is about to change, should this call be cut off
+    if kept != index and out.exists(FIGURES):
+        out.remove(FIGURES)
     for name in sorted(wanted.keys() - kept.keys()):
         with driver.folder.open(wanted[name].name) as stream:
             out.copy_in(name, stream)
     _write_index(out, index)
+    if rows.are_samples:
+        out.write_atomic(FIGURES, json.dumps(described(list(rows.files.values())), indent=2).encode())
     return {name: found.figures["rows"] for name, found in rows.files.items()}
 
 

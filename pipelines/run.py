@@ -26,7 +26,7 @@ from pipelines.alarms import Watch
 from pipelines.corpus import list_inputs
 from pipelines.dataset import build_dataset
 from pipelines.proof import train_arms
-from pipelines.rows import check_rows, publish_rows
+from pipelines.rows import check_rows, check_same_kind, publish_rows
 from pipelines.run_file import RunFile, dump
 from pipelines.summary import Summary, summarise
 
@@ -47,6 +47,7 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
     pin_threads()
     if file.rows_to is not None:
         check_rows(file.rows_to, file.sources)
+        check_same_kind(file)
     listing = list_inputs(file)  # a source that is not there is a wrong request: it makes no run folder
     folder = Folder(file.run)
     with locked(folder):

@@ -1,17 +1,24 @@
 """The `as_text` stage: content that is text already becomes `text` as it is, byte for byte.
 
 Enters: documents with `content` in UTF-8. Leaves: the same with `text` and its `text_id`, without those that are not
-UTF-8. A document without content has no text. It is for tables whose rows go out as they came in; a corpus for training
-wants `clean` instead. Limit: nothing is judged, so that empty texts and control characters stay.
+UTF-8, and with `empty: drop` without those that have no text. It is for tables that come as text; a corpus for training
+wants `clean` instead. Limit: nothing else is judged, so that control characters stay.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
 from loopdata import schema
 from loopdata.cleaning.clean import with_text
+from loopdata.config import Strict
 from loopdata.stage import Fate, Outcome, Stage
+
+
+class AsTextConfig(Strict):
+    """`empty`: what becomes of a document with nothing in it, or with no content at all."""
+
+    empty: Literal["keep", "drop"] = "keep"
 
 
 class AsText(Stage):
@@ -21,14 +28,15 @@ class AsText(Stage):
     needs: ClassVar[dict[str, pa.DataType]] = {name: schema.DOCUMENT[name] for name in ("doc_id", "content")}
     adds: ClassVar[dict[str, pa.DataType]] = {name: schema.DOCUMENT[name] for name in ("text", "text_id")}
     removes = frozenset({"content"})
+    Config = AsTextConfig
 
     def apply(self, table: pa.Table) -> Outcome:
         """Check every document, and change none."""
         texts: list[bytes | None] = table["content"].to_pylist()
         fates = [
-            Fate(doc_id, self.label, "dropped", "undecodable", details=details)
+            fate
             for doc_id, text in zip(table["doc_id"].to_pylist(), texts, strict=True)
-            if (details := _fault(text))
+            if (fate := self._fate(doc_id, text))
         ]
         if fates:
             bad = {fate.subject for fate in fates}
@@ -36,6 +44,12 @@ class AsText(Stage):
             texts = [text for text, stays in zip(texts, keep, strict=True) if stays]
             table = table.filter(pa.array(keep, pa.bool_()))
         return Outcome(with_text(table, texts), fates)
+
+    def _fate(self, doc_id: str, text: bytes | None) -> Fate | None:
+        if not text and self.config.empty == "drop":
+            return Fate(doc_id, self.label, "dropped", "empty")
+        fault = _fault(text)
+        return Fate(doc_id, self.label, "dropped", "undecodable", details=fault) if fault else None
 
 
 def _fault(text: bytes | None) -> str:

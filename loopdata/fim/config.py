@@ -1,7 +1,7 @@
 """What a run file may ask of fill-in-the-middle.
 
-Enters: the mapping under `fim:`. Leaves: a frozen `FimConfig`, whose layout is known to have its special tokens and the
-orders that are asked of it, before any work starts. Limit: the special tokens are those of tokenizers that we train.
+Enters: the mapping under `fim:`. Leaves: a frozen `FimConfig`, whose layout is known to have the orders that are asked
+of it, before any work starts. Limit: whether a tokenizer has the special tokens is not asked here: text needs none.
 """
 
 from functools import cached_property
@@ -13,7 +13,7 @@ from loopdata.config import Strict, nearest
 from loopdata.errors import ConfigError
 from loopdata.fim.context import Room, Rule
 from loopdata.fim.holes import KINDS, Sizes
-from loopdata.fim.layouts import OWN, SPM_SHARE, Layout, Mode, check_known, preset
+from loopdata.fim.layouts import OWN, SPM_SHARE, Layout, Mode, preset
 
 # A tenth of random characters and the rest by syntax is AST-FIM's share; a fifth goes to whole lines here, since people
 # complete lines more often than anything else.
@@ -78,7 +78,7 @@ class FimConfig(Strict):
         return self
 
     def _check_layout(self) -> None:
-        """ValueError, which pydantic gives a place, for special tokens or orders that are not there."""
+        """ValueError, which pydantic gives a place, for an order that is not there."""
         try:
             found = self.chosen
             wanted: dict[Mode, bool] = {"psm": self.share < 1, "spm": self.share > 0}
@@ -89,11 +89,8 @@ class FimConfig(Strict):
 
     @cached_property
     def chosen(self) -> Layout:
-        """The layout. ConfigError where our tokenizers lack one of its special tokens."""
-        if self.own is None:
-            return preset(self.layout, self.spelling)
-        check_known(self.own, "own")
-        return self.own
+        """The layout."""
+        return preset(self.layout, self.spelling) if self.own is None else self.own
 
     @property
     def share(self) -> float:

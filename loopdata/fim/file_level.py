@@ -47,6 +47,10 @@ class FileBuilder(Builder):
         found = super().identity()
         return found | {"grammars": grammar_versions()} if self.config.fim else found
 
+    def special_tokens(self) -> tuple[str, ...]:
+        """Those of the layout, of which a file needs none for repositories."""
+        return self.config.fim.chosen.special_tokens() if self.config.fim else (END_OF_TEXT,)
+
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of the documents with `use` train, in their order."""
         kinds = pa.array(sorted(self.categories), pa.string())
@@ -102,7 +106,10 @@ class FileBuilder(Builder):
 
     def _with_holes(self, texts: list[bytes], rendered: list[Rendered]) -> dict[str, pa.Array]:
         """The other columns, where some samples have a hole; `texts` are those of their documents."""
-        rows = [sample.pieces or plain(text, sample.span) for text, sample in zip(texts, rendered, strict=True)]
+        rows = [
+            sample.pieces or plain(self.config.fim, text, sample.span)
+            for text, sample in zip(texts, rendered, strict=True)
+        ]
         sizes = [sum(len(piece.data) for piece in row if not piece.special) for row in rows]
         loss = [learned(self.config.fim, sample.pieces) or [True] * len(row)
                 for sample, row in zip(rendered, rows, strict=True)]  # fmt: skip

@@ -26,6 +26,7 @@ LEVEL_OF = {
     "function_body": "body",
 }
 KINDS = ("char", "line", *LEVEL_OF, "ast_span")
+SYNTAX = frozenset(KINDS) - {"char", "line"}  # those that need a tree
 MAX_LINES = 8
 
 

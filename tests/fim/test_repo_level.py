@@ -338,7 +338,7 @@ def test_a_wrong_request_fails_with_the_run_file() -> None:
     for wrong, why in [
         ({"max_tokens": 1}, r"unknown key 'samples\.repo\.max_tokens'; did you mean 'max_bytes'"),
         ({"context": {"unit": "lines"}}, r"samples\.repo\.context\.unit"),
-        ({"fim": {"layout": "deepseek", "spelling": "own"}}, "lacks these special tokens"),
+        ({"fim": {"layout": "deepseek", "spelling": "own"}}, "no special tokens of its own for repository and file"),
     ]:
         with pytest.raises(ConfigError, match=why):
             builder(**wrong)
