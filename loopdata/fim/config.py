@@ -40,7 +40,8 @@ class FimConfig(Strict):
     spm_share   share of suffix-prefix-middle among samples with a hole; left out, that of the preset
     loss        on all tokens, or on the middle and its end only
     kinds       weights of the kinds of holes; those left out are not drawn
-    min_chars … max_chars   of the middle; `char` holds to the larger only
+    min_chars … max_chars   of the middle; `char` may have fewer
+    max_span_chars   of the middle of `char` and `ast_span`
     max_bytes   of a sample's text; `long` is the rule for longer documents
     max_prefix_bytes, max_suffix_bytes   what may stand before and behind a middle; the rest trains as plain text
     """
@@ -55,6 +56,7 @@ class FimConfig(Strict):
     kinds: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=WEIGHTS.copy)
     min_chars: int = Field(default=8, ge=1)
     max_chars: int = Field(default=1_024, ge=1)
+    max_span_chars: int = Field(default=256, ge=1)
     max_bytes: int = Field(default=2_560, ge=16)
     long: Rule = "contexts"
     max_prefix_bytes: int | None = Field(default=None, ge=0)
@@ -109,4 +111,4 @@ class FimConfig(Strict):
     @property
     def sizes(self) -> Sizes:
         """Characters of a middle."""
-        return Sizes(self.min_chars, self.max_chars)
+        return Sizes(self.min_chars, self.max_chars, self.max_span_chars)

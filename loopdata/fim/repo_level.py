@@ -97,7 +97,7 @@ class RepoBuilder(Builder):
     """Renders whole repositories."""
 
     name = "repo"
-    version = 2
+    version = 3
     scope = "repo"
     categories = frozenset({"code"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
@@ -175,12 +175,13 @@ class RepoBuilder(Builder):
                     continue
                 start, end = sample.span if sample is not None else (0, files.sizes[at])
                 size = end - start + len(files.paths[at].encode())
+                if sample is None and size > self.config.max_bytes:
+                    continue  # what only helps shall not take the room of what trains
                 if shelf.entries and shelf.num_bytes + size > self.config.max_bytes:
                     yield from self._plain(files, name, split, shelf)
                     shelf = _Shelf()
-                if sample is not None or size <= self.config.max_bytes:
-                    shelf.entries.append((at, start, end, sample is not None))
-                    shelf.num_bytes += size
+                shelf.entries.append((at, start, end, sample is not None))
+                shelf.num_bytes += size
         yield from self._plain(files, name, split, shelf)
 
     def _order(self, files: Repository) -> list[int]:
