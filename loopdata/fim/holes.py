@@ -34,8 +34,8 @@ MAX_LINES = 12
 
 @dataclass(frozen=True)
 class Sizes:
-    """Characters of a middle, both included; `char` may have fewer. `max_span_chars` are those of `char` and `ast_span`;
-    an `ast_span` takes half of its context at most, too."""
+    """Characters of a middle, both included; `char` may have fewer. `max_span_chars` are those of `char` and of
+    `ast_span`, which takes half of its context at most, too."""
 
     min_chars: int
     max_chars: int
