@@ -7,7 +7,6 @@ both return and keeps the account. Limit: a stage sees one batch (scope `row`) o
 """
 
 import hashlib
-import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -308,4 +307,4 @@ class UnitIntervals:
 
 
 def _fraction(digest: bytes) -> float:
-    return float(struct.unpack_from(">Q", digest)[0] >> 11) / float(1 << 53)
+    return (int.from_bytes(digest[:8]) >> 11) / (1 << 53)

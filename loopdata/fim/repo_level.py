@@ -82,7 +82,7 @@ class _Sample:
     @cached_property
     def num_bytes(self) -> int:
         """Of the text pieces."""
-        return sum(len(piece.data) for piece in self.pieces if not piece.special)
+        return sum(len(data) for role, data in self.pieces if not role.isupper())
 
 
 @dataclass
