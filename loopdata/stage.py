@@ -159,9 +159,9 @@ class CorpusStage(Step):
 
     rounds: ClassVar[tuple[Round, ...]]
 
-    def before(self) -> tuple[Stage, ...]:
-        """Stages that run directly before it, at the end of its documents' last phase: they add columns for its maps
-        while what was parsed for a batch is still remembered. It removes those columns."""
+    def before(self) -> "tuple[Step, ...]":
+        """What runs directly before it. Row-local stages do so at the end of its documents' last phase: they add
+        columns for its maps while what was parsed for a batch is still remembered. It removes those columns."""
         return ()
 
     @abstractmethod

@@ -12,12 +12,12 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -25,6 +25,7 @@ from fsspec.implementations.local import LocalFileSystem
 from loopdata.errors import RunError
 
 _COPY_BYTES = 1 << 20
+_FETCH_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ class Written:
     name: str
     num_bytes: int
     sha256: str
+
+
+class Range(NamedTuple):
+    """Bytes `start` to `stop` of a file below a folder."""
+
+    name: str
+    start: int
+    stop: int
 
 
 class HashingWriter:
@@ -137,6 +146,15 @@ class Folder:
     def read(self, name: str) -> bytes:
         return bytes(self._place[0].cat_file(self.path(name)))
 
+    def read_ranges(self, wanted: Iterable[Range]) -> Iterator[bytes]:
+        """The bytes of each range, in order. From afar they come together, some _FETCH_BYTES at a time."""
+        if self.is_local:
+            yield from (_read_range(self.path(name), start, stop) for name, start, stop in wanted)
+            return
+        for ranges in _by_size(wanted, _FETCH_BYTES):
+            names, starts, stops = zip(*ranges, strict=True)
+            yield from self._place[0].cat_ranges([*map(self.path, names)], [*starts], [*stops], on_error="raise")
+
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading; it can seek."""
         stream: IO[bytes] = self._place[0].open(self.path(name), "rb")
@@ -198,6 +216,29 @@ class Folder:
         """Remove a file; one that is gone already is no error."""
         with contextlib.suppress(FileNotFoundError):
             self._place[0].rm_file(self.path(name))
+
+
+def _read_range(path: str, start: int, stop: int) -> bytes:
+    """Without a stream, which costs four times as much as a small read."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.pread(descriptor, stop - start, start)
+    finally:
+        os.close(descriptor)
+
+
+def _by_size(ranges: Iterable[Range], most: int) -> Iterator[list[Range]]:
+    """Runs of ranges that together have at most so many bytes; a larger one comes alone."""
+    group: list[Range] = []
+    total = 0
+    for item in ranges:
+        total += item.stop - item.start
+        if group and total > most:
+            yield group
+            group, total = [], item.stop - item.start
+        group.append(item)
+    if group:
+        yield group
 
 
 def _file(root: str, path: str, info: dict[str, Any]) -> File:

@@ -151,7 +151,15 @@ def held_out(dataset: Dataset, limit: int | None) -> list[tuple[int, int]]:
 
 def held_out_batches(dataset: Dataset, limit: int | None, sequences: int) -> Iterator[Batch]:
     """The held-out split in batches."""
+    return (batch for batch in held_out_turns(dataset, limit, sequences, 0, 1) if batch is not None)
+
+
+def held_out_turns(
+    dataset: Dataset, limit: int | None, sequences: int, rank: int, ranks: int
+) -> Iterator[Batch | None]:
+    """The batches of one of several readers, who take turns; None where the last turn leaves nothing for it."""
     chosen = held_out(dataset, limit)
-    for begin in range(0, len(chosen), sequences):
+    for turn in range(0, len(chosen), sequences * ranks):
+        begin = turn + rank * sequences
         read = [dataset.sequence(*entry) for entry in chosen[begin : begin + sequences]]
-        yield collate(read, dataset.length, dataset.end_of_text)
+        yield collate(read, dataset.length, dataset.end_of_text) if read else None

@@ -5,7 +5,9 @@ it is one process that waits for nobody. NCCL on GPUs, gloo on CPUs; every wait 
 holds the whole model and optimiser.
 """
 
+import gc
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -70,9 +72,24 @@ def joined(device: torch.device) -> Iterator[Group]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
         yield Group(dist.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))
+    except BaseException as error:
+        _let_go(error)
+        raise
     finally:
         if mine:
             dist.destroy_process_group()
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what an error's frames hold, shared modules above all.
+
+    A module that outlives its group ends the group's threads when it is freed itself; it waits for them while it keeps
+    the interpreter, and they may wait for that.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
 
 
 def share(module: nn.Module, group: Group, device: torch.device) -> Callable[..., Any]:

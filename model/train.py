@@ -14,7 +14,7 @@ from typing import Any
 
 from loopdata.errors import LoopdataError
 from model.parsing import override, read_yaml
-from model.threads import wait_without_spinning
+from model.threads import wait_politely
 from model.train_config import load_train_config
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="a.b=c", help="replace a key, e.g. --set lr=0.002"
     )
     options = parser.parse_args(arguments)
-    wait_without_spinning()
+    wait_politely()
     from model.trainer import train  # the first import of torch
 
     try:

@@ -33,7 +33,7 @@ class Start:
     """Begin with a dense model: one of our checkpoints with one loop, or a Llama or Qwen2 folder, `fold`ed."""
 
     checkpoint: str
-    fold: Literal["mean", "first", "middle", "last"] = "mean"
+    fold: Literal["mean", "first", "middle", "last"] = "first"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 Enters: a TrainConfig and a listener. Leaves: in `out` checkpoints, metrics.jsonl and result.json; a Result. On a CPU a
 training that was stopped and resumed ends with the same bytes as one that was not. The loss of a step is the mean over
-all its targets, however they are spread over batches and processes. Limit: the first process of a group evaluates while
-the others wait.
+all its targets, however they are spread over batches and processes. Processes share evaluation too, and agree
+before each of its batches, as after each step, whether to go on. Limit: the first writes while the others wait.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from model.checkpoint import Progress, check_origin, newest_checkpoint, save_che
 from model.config import ModelConfig, as_mapping, load_model_config
 from model.context import LoopGradient
 from model.cost import count_parameters, flops_per_token
-from model.data import Batch, StepBatches, TrainingOrder, held_out_batches
+from model.data import Batch, StepBatches, TrainingOrder, held_out_turns
 from model.device import choose_device, enough_memory, peak_megabytes, threads, uses_bf16, utilisation
 from model.evaluation import CategoryTally, evaluate
 from model.files import write_json
@@ -37,7 +37,7 @@ from model.journal import Journal
 from model.looped import LoopedTransformer
 from model.objective import Objective
 from model.optimiser import learning_rate, make_optimisers
-from model.pretrained import read_dense
+from model.pretrained import digest_of_dense, read_dense
 from model.result import Result, read_result, write_result
 from model.train_config import TrainConfig, identity
 
@@ -79,9 +79,16 @@ def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, p
     data = {"tokenizer": dataset.tokenizer, "vocab_size": dataset.vocab_size, "length": dataset.length}
     data["content"] = _content(dataset)
     origin: dict[str, Any] = json.loads(
-        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, processes)})
+        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, processes) | _start(config)})
     )
     return origin
+
+
+def _start(config: TrainConfig) -> dict[str, Any]:
+    """The model that a training begins with by its content, wherever it lies."""
+    if config.start is None:
+        return {}
+    return {"start": {"content": digest_of_dense(config.start.checkpoint), "fold": config.start.fold}}
 
 
 def _content(dataset: Dataset) -> str:
@@ -139,8 +146,7 @@ class _Training:
                 if journal is not None:
                     journal.write(metrics)
                 self._tell(metrics, began)
-                self.stop.wanted = bool(self.group.sum(float(self.stop.wanted))[0])
-                if self.stop.wanted or self._due():
+                if self._stop_wanted() or self._due():
                     self._save()
                 self._leave_if_wanted()
         return self._finish()
@@ -272,14 +278,13 @@ class _Training:
         self.group.wait()
 
     def _evaluate(self, when: str) -> dict[str, Any]:
-        """By the first process; the others wait, and have nothing to say."""
-        found: dict[str, Any] = {}
-        if self.group.leads:
-            batches = held_out_batches(self.dataset, self.config.eval_sequences, self.config.batch_sequences)
-            with self._precision(), enough_memory(self.config.batch_sequences, self.config.accumulation):
-                found = evaluate(self.model, self.dataset, batches, self.device, self._leave_if_wanted).to_dict()
-            self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})
-        self.group.wait()
+        """Of the held-out split; each process measures its share of the batches."""
+        config, group = self.config, self.group
+        batches = held_out_turns(self.dataset, config.eval_sequences, config.batch_sequences, group.rank, group.size)
+        with self._precision(), enough_memory(config.batch_sequences, config.accumulation):
+            mine = evaluate(self.model, self.dataset, batches, self.device, self._leave_together)
+        found = mine.over(group, self.categories, self.dataset.languages).to_dict()
+        self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})
         return found
 
     def _finish(self) -> Result:
@@ -314,6 +319,15 @@ class _Training:
             self.on_event(event)
         except KeyboardInterrupt:
             self.stop.wanted = True
+
+    def _stop_wanted(self) -> bool:
+        """Whether any process of the group is to leave: then all do."""
+        self.stop.wanted = bool(self.group.sum(float(self.stop.wanted))[0])
+        return self.stop.wanted
+
+    def _leave_together(self) -> None:
+        self._stop_wanted()
+        self._leave_if_wanted()
 
     def _leave_if_wanted(self) -> None:
         if self.stop.wanted:

@@ -1,16 +1,45 @@
 """One capability by itself on a table: the run file behind `loopdata dedup` or `loopdata fim`.
 
 Enters: what the command line says. Leaves: a run file over one table, whose run folder lies in the output folder, so
-that all that holds for a run holds here: resumption, the account, fates, any number of workers. Limit: the run folder
-holds a copy of the texts while it is kept; nothing but what lies beside it is needed afterwards.
+that all that holds for a run holds here: resumption, the account, fates, any number of workers; and its errors, in the
+words of the command line. Limit: the run folder holds a copy of the texts while it is kept; only what lies beside it is
+needed afterwards.
 """
 
-from collections.abc import Mapping
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loopdata.config import override
-from loopdata.errors import ConfigError
+from loopdata.errors import ConfigError, LoopdataError
 from pipelines.run_file import KEYS, RunFile, resolve
+
+# What a run file calls it → what the command line calls it.
+_WORDS = {
+    r"\bunit '[^']*' of phase '[^']*' failed: ": "",
+    r"\bcorpus\.near_dedup\.threshold\b": "--threshold",
+    r"\brows\.to\b": "--out",
+    r"\brows: ": "INPUT: ",
+    r"\bthe source table\b": "INPUT",
+    r"^(?=the path )": "INPUT: ",
+    r"\bsamples\.fim\.fim\.rate\b": "--rate",
+    r"\bsamples\.fim\.fim\.kinds\b": "--levels",
+    r"\bsamples\.fim\.context\.max_bytes\b": "--context",
+    r"\bsamples\.fim(\.|: )": "",  # the keys that --set takes
+    r"`columns: \{(text|id|repo|path|language): …\}`": r"--\1",
+}
+
+
+@contextlib.contextmanager
+def words_of_the_command() -> Iterator[None]:
+    """Errors that speak of keys of the run file, which nobody wrote, speak of arguments and options instead."""
+    try:
+        yield
+    except LoopdataError as error:
+        for written, said in _WORDS.items():
+            error.message, error.remedy = (re.sub(written, said, part) for part in (error.message, error.remedy))
+        raise
 
 
 def dedup_file(
@@ -72,6 +101,8 @@ def _weights(levels: str) -> dict[str, float]:
 
 def _table_file(data: str, out: str, columns: Mapping[str, str | None], corpus: list[dict[str, Any]]) -> dict[str, Any]:
     """A run over one table, nothing of which is held out, that ends with rows in `out`."""
+    if not out.strip("/"):
+        raise ConfigError(f"--out '{out}' is no folder for rows", "give one that is empty or not there yet")
     named = {name: column for name, column in columns.items() if column is not None}
     return {
         "run": f"{out.rstrip('/')}/run",

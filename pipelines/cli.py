@@ -164,14 +164,21 @@ def attribution(
 
 
 @app.command(short_help="Save what a run kept, to deduplicate against.")
-def index(run: Run, out: Annotated[str, typer.Option(help="Folder to write.")], as_json: Json = False) -> None:
+def index(
+    run: Run,
+    out: Annotated[str, typer.Option(help="Folder to write; empty, or not there yet.")],
+    threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="The least that can be asked for; by default the run's own.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Save the signatures of what a run kept. A later run drops near copies of it by `near_dedup: {index: FOLDER}`.
 
     Example: loopdata index runs/quickstart --out indexes/quickstart
     """
     from pipelines.save_index import save_index
 
-    documents = save_index(run, out)
+    documents = save_index(run, out, threshold)
     if as_json:
         _print_json({"index": out, "documents": documents})
     else:
@@ -263,19 +270,20 @@ def dedup(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Write the rows that stay, every column as it was, and fates.parquet, which says of each other row why and for
-    which one it went. OUT/run holds the run: the same call goes on where it was interrupted, `loopdata explain OUT/run`
-    explains a row, and any key of OUT/run/run.yaml can be --set.
+    """Write the rows that stay, every column as it was, and fates.parquet, which says of each other row (by file and
+    row number) why and for which one it went. OUT/run holds the run: the same call goes on where it was interrupted,
+    `loopdata explain OUT/run` explains a row, and any key of OUT/run/run.yaml can be --set.
 
     Example: loopdata dedup data.jsonl --out data-once --text text --threshold 0.8
     """
-    from pipelines.by_itself import dedup_file
+    from pipelines.by_itself import dedup_file, words_of_the_command
     from pipelines.run import Choice, run_file
     from pipelines.summary import print_summary
 
     columns = {"text": text, "id": id_, "repo": repo, "path": path, "language": language}
-    file = dedup_file(data, out, kind.value, threshold, columns, tuple(sets or ()))
-    summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
+    with words_of_the_command():
+        file = dedup_file(data, out, kind.value, threshold, columns, tuple(sets or ()))
+        summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
     if as_json:
         _print_json(summary)
     else:
@@ -330,7 +338,7 @@ def fim(
 
     Example: loopdata fim loopdata/stage.py --layout codellama
     """
-    from pipelines.by_itself import fim_file, fim_settings
+    from pipelines.by_itself import fim_file, fim_settings, words_of_the_command
     from pipelines.run import Choice, run_file
     from pipelines.show_fim import draw_samples, print_samples
     from pipelines.summary import print_summary
@@ -347,8 +355,9 @@ def fim(
     if len(inputs) > 1:
         raise ConfigError(f"--out takes one INPUT, not {len(inputs)}", "give a folder, or one file a call")
     columns = {"text": text, "id": id_, "repo": repo, "path": path, "language": language}
-    file = fim_file(inputs[0], out, settings, columns, seed, tuple(sets or ()))
-    summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
+    with words_of_the_command():
+        file = fim_file(inputs[0], out, settings, columns, seed, tuple(sets or ()))
+        summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
     if as_json:
         _print_json(summary)
     else:

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Phases
-from loopdata.engine.exchange import Part, part, whole
-from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of, given_to
-from loopdata.engine.unit import Manifest, Output, Unit
+from loopdata.engine.exchange import Share, Shares, partition_name
+from loopdata.engine.part_file import part_file
+from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
+from loopdata.engine.unit import Manifest, Output, Unit, unit_number
 from loopdata.errors import ConfigError, RunError
 from loopdata.schema import source_schema
 from loopdata.sources.split import Splitter
@@ -90,7 +91,7 @@ def build_corpus(file: RunFile, listing: Listing, phases: Phases) -> Corpus:
                 Segment(found.output("documents"), step, verdicts, stages, columns, failures),
                 (
                     found.output("documents").sha256,
-                    *(item.digest for item in verdicts),
+                    verdicts.digest,
                     *(output.sha256 for output in failures),
                 ),
                 found.num_bytes,
@@ -125,16 +126,17 @@ def _splitter(file: RunFile, inputs: list[Input]) -> Splitter:
     return file.splitter.force(groups)
 
 
-Decided = tuple[tuple[Part, ...], tuple[Output, ...]]
+Decided = tuple[Share, tuple[Output, ...]]
 
 
 def decide(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_bytes: int) -> list[Decided]:
     """Drive the rounds of a corpus stage; return each unit's verdicts and failures of its maps."""
-    given: dict[str, list[Manifest]] = {}  # by the name of the round
+    given: dict[str, Shares] = {}  # by the name of the round: rows that go back to units
     failures: list[list[Output]] = [[] for _ in manifests]
 
     def reduced(turn: Round, name: str, mapped: list[Manifest]) -> list[Manifest]:
-        return phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", mapped, max_bytes))
+        shares = phases.shares(mapped)
+        return phases.phase(f"{name}.reduce", _reduces(step, turn, f"{name}.reduce", shares, max_bytes))
 
     def over_rows(turn: Round, before: list[Manifest], repeat: str = "") -> list[Manifest]:
         turn, name = _sized(turn, before), f"{step.label}.{turn.name}{repeat}"
@@ -150,10 +152,11 @@ def decide(step: CorpusStage, manifests: list[Manifest], phases: Phases, max_byt
             before = reduced(turn, f"{step.label}.{turn.name}", mapped)
         else:
             before = _settle(step.label, turn, over_rows(turn, before), over_rows)
-        given[turn.name] = before
-    last = step.rounds[-1]
+        if "unit" in turn.gives.names:
+            given[turn.name] = phases.shares(before)
+    verdicts = given[step.rounds[-1].name]
     return [
-        (_parts(given[last.name], given_to(last, found.unit)), tuple(outputs))
+        (verdicts.of(unit_number(found.unit)), tuple(outputs))
         for found, outputs in zip(manifests, failures, strict=True)
     ]
 
@@ -181,46 +184,41 @@ def _settle(label: str, turn: Round, given: list[Manifest], drive: Callable[...,
             return given
         alone = not alone and sum(found.figures["rows"] for found in given) <= turn.rows_each
         after = drive(turn, given if alone else drive(turn.via, given, f"-{number}"), f"-{number}")
-        same = [whole(found, "rows").digest for found in after] == [whole(found, "rows").digest for found in given]
-        if same and not alone:
+        if [_digest(found) for found in after] == [_digest(found) for found in given] and not alone:
             return after
         given = after
     raise RunError(f"the round '{turn.name}' of '{label}' came to no rest in {MAX_TURNS} turns", "report it")
 
 
+def _digest(found: Manifest) -> str:
+    return found.output("rows").sha256
+
+
 def _maps_of_rows(step: CorpusStage, turn: Round, phase: str, before: list[Manifest]) -> list[Unit]:
     units = []
     for found in before:
-        rows = whole(found, "rows")
-        task = Map(step, turn, None, (rows,), {}, found.unit)
-        units.append(Unit(phase, found.name, task, (rows.digest,), found.num_bytes))
+        task = Map(step, turn, None, part_file(found, "rows"), {}, found.unit)
+        units.append(Unit(phase, found.name, task, (_digest(found),), found.num_bytes))
     return units
 
 
 def _maps_of_documents(
-    step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: Mapping[str, list[Manifest]]
+    step: CorpusStage, turn: Round, phase: str, manifests: list[Manifest], given: Mapping[str, Shares]
 ) -> list[Unit]:
     units = []
-    back = [earlier for earlier in step.rounds if earlier.name in given and "unit" in earlier.gives.names]
     for found in manifests:
         documents = found.output("documents")
-        parts = {earlier.name: _parts(given[earlier.name], given_to(earlier, found.unit)) for earlier in back}
-        reads = (documents.sha256, *(item.digest for items in parts.values() for item in items))
-        task = Map(step, turn, documents, (), parts, found.unit)
+        mine = {name: shares.of(unit_number(found.unit)) for name, shares in given.items()}
+        reads = (documents.sha256, *(share.digest for share in mine.values()))
+        task = Map(step, turn, documents, None, mine, found.unit)
         units.append(Unit(phase, found.name, task, reads, found.num_bytes))
     return units
 
 
-def _reduces(step: CorpusStage, turn: Round, phase: str, mapped: list[Manifest], max_bytes: int) -> list[Unit]:
+def _reduces(step: CorpusStage, turn: Round, phase: str, shares: Shares, max_bytes: int) -> list[Unit]:
     units = []
     for number in range(turn.partitions):
-        parts = _parts(mapped, str(number))
-        reads = tuple(item.digest for item in parts)
-        size = sum(item.num_bytes for item in parts)
-        units.append(Unit(phase, f"part-{number:05d}", Reduce(step, turn, parts, max_bytes), reads, size))
+        share = shares.of(partition_name(number, turn.partitions))
+        task = Reduce(step, turn, share, max_bytes)
+        units.append(Unit(phase, f"part-{number:05d}", task, (share.digest,), share.num_bytes))
     return units
-
-
-def _parts(manifests: list[Manifest], name: str) -> tuple[Part, ...]:
-    found = (part(manifest, "rows", name) for manifest in manifests)
-    return tuple(item for item in found if item is not None)

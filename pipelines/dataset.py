@@ -8,6 +8,7 @@ Limit: the tokenizer is trained, and a mixture drawn, in one process.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from loopdata.engine.driver import Driver, Phases
@@ -18,8 +19,9 @@ from loopdata.stage import Builder, Resource
 from loopdata.storage import Written
 from pipelines.clusters import publish_clusters
 from pipelines.corpus import Listing, build_corpus
-from pipelines.rows import Rows, build_rows
+from pipelines.rows import KeepRows, Rows, build_rows
 from pipelines.run_file import RunFile
+from pipelines.sample_rows import WriteSamples
 from pipelines.token_tasks import DrawMixture, EncodeSamples, PackSequences, PickTexts, TrainTokenizer
 
 SPLITS = ("train", "valid")
@@ -45,8 +47,8 @@ def build_dataset(file: RunFile, listing: Listing, phases: Phases) -> Built:
         publish_clusters(phases, corpus.clusters)
     _check_splits(file, built.documents)
     if file.rows_to is not None:
-        builder = file.builders[0] if file.rows_of == "samples" else None
-        built.rows = build_rows(listing.inputs, built.documents, phases, builder)
+        write = partial(WriteSamples, file.builders[0]) if file.rows_of == "samples" else KeepRows
+        built.rows = build_rows(listing.inputs, built.documents, phases, write)
     if file.tokens is None:
         return built
     built.tokenizer = _tokenizer(file, built.documents, phases)

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from loopdata.schema import digest
 from loopdata.storage import Folder
 from model.parsing import parse
-from model.threads import wait_without_spinning
+from model.threads import wait_politely
 from model.train_config import TrainConfig
 from pipelines.dataset import Built
 
@@ -40,7 +40,7 @@ def train_arms(arms: Mapping[str, dict[str, Any]], folder: Folder, built: Built,
     """Train every arm that is not trained yet. Errors are those of `model.trainer.train`."""
     if not arms:
         return []
-    wait_without_spinning()
+    wait_politely()
     from model.trainer import train
 
     content = dataset_digest(built)

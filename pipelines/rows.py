@@ -1,15 +1,16 @@
 """Rows out as they came in: the section `rows`, and what commands that work on a table by itself have in common.
 
 Enters: a run over tables, and the documents that remain. Leaves: in a folder, each file of the tables again with the
-rows whose documents remain for training, every column as it was, or with the samples that a builder makes of them (see
-`sample_rows`) and their figures; `fates.parquet`, which says of each other row (and of
-what was noted of rows) by which rule, with the places of row and survivor; and last `rows.json`, which names the files
-with their digests. Nothing of a changed run stays behind. Limit: text that a stage edited is not written, only rows
-that are kept or left; the places of all rows with fates are held in memory while `fates.parquet` is written.
+rows whose documents remain for training, every column as it was, or what another task writes of them (`sample_rows`);
+`fates.parquet`, which says of each other row (and of what was noted of rows) by which rule, with file, row number and
+path of it and of its survivor; and last `rows.json`, which names the files with their digests. A row number counts from
+1, of JSON it is that of the line. Nothing of a changed run stays behind. Limit: a text that a stage edited is not
+written, only rows that are kept or left; the places of all rows with fates are held in memory while `fates.parquet` is
+written.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -21,38 +22,38 @@ import yaml
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.driver import Driver, Phases
 from loopdata.engine.tables import read_tables
-from loopdata.engine.unit import UNKNOWN, Manifest, Output, Unit
+from loopdata.engine.unit import UNKNOWN, Manifest, Output, Task, Unit
 from loopdata.errors import ConfigError
 from loopdata.schema import FATE
 from loopdata.sources.entries import entry_id
 from loopdata.sources.row_files import ending_of
-from loopdata.sources.tables import Table
-from loopdata.stage import Builder, Input, Source
+from loopdata.sources.tables import Placed, Table
+from loopdata.stage import Input, Source
 from loopdata.storage import Folder
 from pipelines.run_file import RunFile
-from pipelines.sample_rows import WriteSamples, described
 
 INDEX, FATES, FIGURES, RUN = "rows.json", "fates.parquet", "figures.json", "run/"
-PLACE = ("repo", "path")
+PLACE = {"file": pa.string(), "row": pa.int64(), "repo": pa.string(), "path": pa.string()}
+PLACED = pa.schema([("doc_id", pa.string()), *((name, kind) for name, kind in PLACE.items() if name != "file")])
 FATE_OF_ROW = pa.schema(
     [
-        *(pa.field(name, pa.string()) for name in PLACE),
+        *PLACE.items(),
         *FATE,
-        *(pa.field(f"ref_{name}", pa.string()) for name in PLACE),  # of the survivor
+        *((f"ref_{name}", kind) for name, kind in PLACE.items()),  # of the survivor
     ]
 )
 
 
 @dataclass(frozen=True)
 class KeepRows:
-    """Write the rows of one file whose documents remain."""
+    """Write the rows of one file whose documents remain, and where each row lies."""
 
     source: Table
     item: Input
     documents: Output
 
     def identity(self) -> Mapping[str, Any]:
-        return {"task": "keep_rows", "source": self.source.identity(), "version": 1}
+        return {"task": "keep_rows", "source": self.source.identity(), "version": 2}
 
     def run(self, attempt: Attempt) -> None:
         remain: set[str] = set()
@@ -62,24 +63,34 @@ class KeepRows:
         with (
             attempt.file("rows", ending_of(self.item.name) or "") as sink,
             self.source.rewritten(self.item, sink) as out,
+            attempt.table("places", PLACED) as places,
         ):
             for chunk, placed in self.source.rows(self.item, whole=True):
-                keep = [entry_id(self.source.label, row.entry) in remain for row in placed]
-                out.write(chunk, keep)
-                rows += len(keep)
+                ids = [entry_id(self.source.label, row.entry) for row in placed]
+                out.write(chunk, [doc_id in remain for doc_id in ids])
+                places.write(placed_table(ids, placed))
+                rows += len(ids)
                 attempt.guard.at(unit=attempt.unit.id)
         attempt.figures["rows"] = [rows, len(remain)]
 
 
+def placed_table(ids: Sequence[str], rows: Sequence[Placed]) -> pa.Table:
+    """Where rows lie, by the ids of their documents (PLACED)."""
+    numbers = [row.number for row in rows]
+    repos, paths = [row.entry.repo for row in rows], [row.entry.path for row in rows]
+    columns = zip(PLACED.types, (ids, numbers, repos, paths), strict=True)
+    return pa.table([pa.array(values, kind) for kind, values in columns], schema=PLACED)
+
+
 @dataclass(frozen=True)
 class WriteFates:
-    """One table of the fates of all rows, with places."""
+    """One table of the fates of all rows, with places. `places` are those of each file, by its name."""
 
     fates: tuple[Output, ...]
-    locations: tuple[Output, ...]
+    places: tuple[tuple[str, Output], ...]
 
     def identity(self) -> Mapping[str, Any]:
-        return {"task": "write_fates", "version": 1}
+        return {"task": "write_fates", "version": 2, "files": [name for name, _ in self.places]}
 
     def run(self, attempt: Attempt) -> None:
         places = self._places(attempt)
@@ -98,10 +109,11 @@ class WriteFates:
                 named += [*table["subject"].chunks, *table["ref"].drop_null().chunks]
         wanted = pc.unique(pa.chunked_array(named))
         found = []
-        for output in self.locations:
-            for table in read_tables(attempt.folder, output, ["doc_id", *PLACE]):
+        for name, output in self.places:
+            for table in read_tables(attempt.folder, output):
                 attempt.guard.at(unit=attempt.unit.id)
-                found.append(table.filter(pc.is_in(table["doc_id"], value_set=wanted)))
+                mine = table.filter(pc.is_in(table["doc_id"], value_set=wanted))
+                found.append(mine.append_column("file", pa.repeat(name, mine.num_rows)))
         return pa.concat_tables(found).combine_chunks()
 
 
@@ -119,7 +131,6 @@ class Rows:
 
     files: dict[str, Manifest]
     fates: Manifest
-    are_samples: bool = False
 
 
 def check_rows(to: str, sources: Sequence[Source]) -> None:
@@ -130,7 +141,7 @@ def check_rows(to: str, sources: Sequence[Source]) -> None:
             raise ConfigError(f"rows: the source '{source.label}' is no table", "leave out `rows`")
         path = source.config.path
         if Folder(path).path() == out.path() or PurePath(out.path()).is_relative_to(Folder(path).path()):
-            raise ConfigError(f"rows.to: {to} lies within the source {path}", "write somewhere else")
+            raise ConfigError(f"rows.to: {to} lies within {path}, which is read", "write somewhere else")
     if not out.exists(INDEX) and any(not file.name.startswith(RUN) for file in out.files()):
         raise ConfigError(f"rows.to: {to} holds something else", "give a folder that is empty or not there yet")
 
@@ -147,25 +158,27 @@ def build_rows(
     inputs: Sequence[tuple[Source, Input]],
     documents: Sequence[Manifest],
     phases: Phases,
-    builder: Builder | None = None,
+    write: Callable[[Table, Input, Output], Task],
 ) -> Rows:
-    """Run (or plan) the phases that write rows, behind those of the corpus: samples where a builder is given."""
+    """Run (or plan) the phases that write rows, behind those of the corpus. `write` makes of a file and its documents
+    the task that writes `rows` and their `places`."""
     names = _names(inputs)
     done = list(phases.done)
-    phase = "rows" if builder is None else f"samples.{builder.label}"
     units = []
     for (source, item), found in zip(inputs, documents, strict=True):
         assert isinstance(source, Table)
         output = found.output("documents")
-        task = KeepRows(source, item, output) if builder is None else WriteSamples(source, item, output, builder)
-        units.append(Unit(phase, found.name, task, (item.digest, output.sha256), item.num_bytes))
-    kept = phases.phase(phase, units)
-    done += [] if builder is None else kept  # what was noted while samples were made
-    outputs = {label: tuple(m.outputs[label] for m in done if label in m.outputs) for label in ("fates", "locations")}
+        units.append(
+            Unit("rows", found.name, write(source, item, output), (item.digest, output.sha256), item.num_bytes)
+        )
+    kept = phases.phase("rows", units)
+    done = [*done, *kept]  # which may have noted something too
+    fates = tuple(found.outputs["fates"] for found in done if "fates" in found.outputs)
+    places = tuple((name, found.output("places")) for name, found in zip(names, kept, strict=True))
     waits = tuple(UNKNOWN for found in done if not found.known)
-    reads = (*waits, *(output.sha256 for found in outputs.values() for output in found))
-    fates = phases.phase("rows.fates", [Unit("rows.fates", "fates", WriteFates(**outputs), reads)])[0]
-    return Rows(dict(zip(names, kept, strict=True)), fates, builder is not None)
+    reads = (*waits, *(output.sha256 for output in (*fates, *(output for _, output in places))))
+    written = phases.phase("rows.fates", [Unit("rows.fates", "fates", WriteFates(fates, places), reads)])[0]
+    return Rows(dict(zip(names, kept, strict=True)), written)
 
 
 def _names(inputs: Sequence[tuple[Source, Input]]) -> list[str]:
@@ -178,8 +191,9 @@ def _names(inputs: Sequence[tuple[Source, Input]]) -> list[str]:
     return names
 
 
-def publish_rows(driver: Driver, rows: Rows, to: str) -> dict[str, list[int]]:
-    """Put the files where they are wanted, where they are not there yet; return rows before and after of each."""
+def publish_rows(driver: Driver, rows: Rows, to: str, figures: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Put the files where they are wanted, where they are not there yet, and figures where there are any; return rows
+    before and after of each."""
     out = Folder(to)
     before = json.loads(out.read(INDEX)) if out.exists(INDEX) else {}
     wanted = {name: found.output("rows") for name, found in rows.files.items()} | {FATES: rows.fates.output("fates")}
@@ -194,8 +208,8 @@ def publish_rows(driver: Driver, rows: Rows, to: str) -> dict[str, list[int]]:
         with driver.folder.open(wanted[name].name) as stream:
             out.copy_in(name, stream)
     _write_index(out, index)
-    if rows.are_samples:
-        out.write_atomic(FIGURES, json.dumps(described(list(rows.files.values())), indent=2).encode())
+    if figures:
+        out.write_atomic(FIGURES, json.dumps(figures, indent=2).encode())
     return {name: found.figures["rows"] for name, found in rows.files.items()}
 
 

@@ -34,6 +34,7 @@ from loopdata.sources.row_files import ending_of, lines_writer
 from loopdata.sources.tables import Table as Rows
 from loopdata.stage import Builder, Fate, Input
 from loopdata.syntax.parse import Refusal, parse
+from pipelines.rows import PLACED, placed_table
 from pipelines.status import print_list
 from pipelines.token_tasks import loss_bytes, train_bytes
 
@@ -67,10 +68,10 @@ Write = Callable[[list[dict[str, Any]]], object]
 class WriteSamples:
     """Render the documents of one file, and write their samples."""
 
+    builder: Builder
     source: Rows
     item: Input
     documents: Output
-    builder: Builder
 
     def identity(self) -> Mapping[str, Any]:
         source, builder = self.source.identity(), self.builder.identity()
@@ -100,13 +101,15 @@ class WriteSamples:
         """The number of each row by its document; and how many repositories do not lie together."""
         numbers: dict[str, int] = {}
         runs, last = Counter[str](), None
-        for _, placed in self.source.rows(self.item):
-            attempt.guard.at(unit=attempt.unit.id)
-            for row in placed:
-                numbers[entry_id(self.source.label, row.entry)] = row.number
-                if row.entry.repo is not None and row.entry.repo != last:
-                    runs[row.entry.repo] += 1
-                last = row.entry.repo
+        with attempt.table("places", PLACED) as places:
+            for _, placed in self.source.rows(self.item):
+                attempt.guard.at(unit=attempt.unit.id)
+                ids = [entry_id(self.source.label, row.entry) for row in placed]
+                places.write(placed_table(ids, placed))
+                numbers.update(zip(ids, (row.number for row in placed), strict=True))
+                for repo in (row.entry.repo for row in placed):
+                    runs.update([repo] if repo is not None and repo != last else ())
+                    last = repo
         return numbers, sum(count > 1 for count in runs.values()) if self.builder.scope == "repo" else 0
 
     def _parts(self, attempt: Attempt, tally: "_Tally") -> Iterator[pa.Table]:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from loopdata.cleaning.as_text import NO_TEXT
 from loopdata.engine.driver import Driver
 from loopdata.engine.ledger import counts_of, totals
 from loopdata.engine.tables import read_tables
@@ -21,7 +22,7 @@ from pipelines.alarms import Alarm
 from pipelines.dataset import Built
 from pipelines.proof import Arm
 from pipelines.run_file import RunFile
-from pipelines.sample_rows import described, print_described
+from pipelines.sample_rows import print_described
 from pipelines.status import print_list, print_stages
 
 ONE_SEED = "One seed of each proves nothing: the difference may be the seed's."
@@ -66,7 +67,13 @@ class Summary:
 
 
 def summarise(
-    file: RunFile, driver: Driver, built: Built, arms: list[Arm], alarms: list[Alarm], rows: dict[str, list[int]]
+    file: RunFile,
+    driver: Driver,
+    built: Built,
+    arms: list[Arm],
+    alarms: list[Alarm],
+    rows: dict[str, list[int]],
+    made: dict[str, Any],
 ) -> Summary:
     """Gather what is shown."""
     packed = ("category", "split", "num_sequences", "tokens", "fill", "left_out", "left_out_tokens")
@@ -83,7 +90,7 @@ def summarise(
         [_arm(arm) for arm in arms],
         alarms,
         rows,
-        described(list(built.rows.files.values())) if built.rows and file.rows_of == "samples" else {},
+        made,
         _commands(file, driver, built, arms),
     )
 
@@ -147,6 +154,8 @@ def print_summary(found: Summary, console: Console) -> None:
         before, after = (sum(numbers) for numbers in zip(*found.rows.values(), strict=True))
         files = "file" if len(found.rows) == 1 else "files"
         console.print(f"\n{after:,} of {before:,} rows stay, in {len(found.rows):,} {files}.", highlight=False)
+        if empty := sum(count.notes.get(f"marked.{NO_TEXT}", 0) for count in found.stages):
+            console.print(f"{empty:,} rows have no text; they were compared with nothing.", style="yellow")
     if found.samples:
         console.print()
         console.print(_token_table(found))
@@ -157,10 +166,7 @@ def print_summary(found: Summary, console: Console) -> None:
                 print_list(f"  holes of {name}: ", holes, console)
     for packing in found.packings:
         if packing["left_out"]:
-            console.print(
-                f"{packing['left_out']:,} whole samples of {packing['category']} ({packing['split']}) are longer than "
-                f"a sequence and were left out: {packing['left_out_tokens']:,} tokens."
-            )
+            console.print(_left_out(packing), style="yellow", highlight=False)
     for share in found.shares:
         if share["shortfall"]:
             console.print(
@@ -190,6 +196,17 @@ def _token_table(found: Summary) -> Table:
             drawn = (f"{share['tokens']:,}", f"{share['epochs']:.2f}") if share else ("", "")
             table.add_row(name, split, f"{samples:,}", f"{tokens:,}", f"{num_bytes / 1e6:,.1f}", *drawn)
     return table
+
+
+def _left_out(packing: Mapping[str, Any]) -> str:
+    """What packing could not place, how much of all that is, and what would place it."""
+    name, tokens = packing["category"], packing["left_out_tokens"]
+    share = tokens / (tokens + packing["tokens"])
+    return (
+        f"{packing['left_out']:,} samples of {name} ({packing['split']}) must not be cut, are longer than a sequence "
+        f"and were left out: {tokens:,} tokens, {share:.1%} of its own. Raise mixture.sequence, or lower the sizes "
+        f"under samples.{name}, which are bytes."
+    )
 
 
 def _most(languages: Mapping[str, list[int]]) -> list[str]:

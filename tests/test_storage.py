@@ -11,8 +11,9 @@ from typing import Any
 import fsspec
 import pytest
 
+from loopdata import storage
 from loopdata.errors import RunError
-from loopdata.storage import File, Folder, Written, refused_writes
+from loopdata.storage import File, Folder, Range, Written, refused_writes
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -164,3 +165,21 @@ def test_times_come_as_numbers_dates_and_text(monkeypatch: pytest.MonkeyPatch) -
         type(memory), "find", lambda *a, **k: {"/u/x": {"size": 0, "updated": "2020-01-01T00:00:00.000+00:00"}}
     )
     assert Folder("memory://u").files()[0].age_seconds > 1e8
+
+
+def test_ranges_come_in_order_whatever_is_fetched_together(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write_atomic("a", b"0123456789")
+    folder.write_atomic("b", b"abc")
+    wanted = [Range("a", 3, 5), Range("b", 0, 3), Range("a", 9, 10), Range("a", 0, 10), Range("b", 1, 1)]
+    for most in (1, 5, 6, 100):
+        monkeypatch.setattr(storage, "_FETCH_BYTES", most)
+        assert list(folder.read_ranges(wanted)) == [b"34", b"abc", b"9", b"0123456789", b""]
+    assert list(folder.read_ranges([])) == []
+    with pytest.raises(FileNotFoundError):
+        list(folder.read_ranges([Range("none", 0, 1)]))
+
+
+def test_ranges_are_fetched_together_up_to_a_number_of_bytes() -> None:
+    ranges = [Range("a", 0, size) for size in (3, 3, 4, 11, 1)]
+    assert list(storage._by_size(ranges, 10)) == [ranges[:3], ranges[3:4], ranges[4:]]
+    assert list(storage._by_size(ranges, 9)) == [ranges[:2], ranges[2:3], ranges[3:4], ranges[4:]]

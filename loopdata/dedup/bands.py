@@ -6,13 +6,14 @@ Two texts of similarity s meet with probability 1 - (1 - s^rows)^bands (Leskovec
 areas below take every similarity for equally frequent, which no corpus is.
 """
 
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from loopdata.errors import ConfigError
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
+MAX_NODES = 256  # of the quadrature, which is exact for polynomials of twice that degree
 
 
 class Bands(NamedTuple):
@@ -64,10 +65,17 @@ def false_negatives(found: Bands, threshold: float) -> float:
 
 
 def _area_apart(found: Bands, low: float, high: float) -> float:
-    """Integral of (1 - s^rows)^bands by Gauss and Legendre."""
+    """Integral of (1 - s^rows)^bands, a polynomial, by Gauss and Legendre."""
+    nodes, weights = _quadrature(min(MAX_NODES, 1 << (found.bands * found.rows // 2).bit_length()))
     half = (high - low) / 2
-    similarity = low + half * (_NODES + 1)
-    return float(half * np.sum(_WEIGHTS * (1 - similarity**found.rows) ** found.bands))
+    similarity = low + half * (nodes + 1)
+    return float(half * np.sum(weights * (1 - similarity**found.rows) ** found.bands))
+
+
+@cache
+def _quadrature(nodes: int) -> tuple[Any, Any]:
+    """Nodes and weights on -1 … 1."""
+    return np.polynomial.legendre.leggauss(nodes)
 
 
 def _all(permutations: int) -> list[Bands]:

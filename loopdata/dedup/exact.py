@@ -4,7 +4,7 @@ Enters: documents with `text_id`; by tokens, with `text` and `language`. Leaves:
 chosen by an explicit priority that no order of units or rows can change. By tokens, texts are the same that differ in
 white space and comments only; behind `syntax` this parses nothing again. Copies of a held-out document leave the
 training split by a rule of their own. A copy in a repository that keeps other documents may stay as context, so that
-repositories remain complete. Only ids and ranks travel, some 150 bytes a document. Limit: texts are the same when the
+repositories remain complete. Only ids and ranks travel, some 160 bytes a document. Limit: texts are the same when the
 first 128 bits of their SHA-256, or of that of their tokens, are.
 """
 
@@ -34,12 +34,12 @@ EMITS = pa.schema(
         ("rank", pa.binary()),
         ("doc_id", pa.string()),
         ("repo", pa.string()),
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
     ]
 )
 VERDICTS = pa.schema(
     [
-        ("unit", pa.string()),
+        ("unit", pa.uint64()),
         ("doc_id", pa.string()),
         ("rule", pa.string()),
         ("ref", pa.string()),  # doc_id of the survivor
@@ -60,6 +60,7 @@ class ExactDedup(Dedup):
     """Keeps one of equal texts."""
 
     name = "exact_dedup"
+    version = 2
     Config = ExactConfig
     rounds = (EXACT,)
 
@@ -87,7 +88,7 @@ class ExactDedup(Dedup):
                 rank.ranks(table, self.config.priority, self.label),
                 table["doc_id"],
                 table["repo"],
-                pa.nulls(table.num_rows, pa.string()),
+                pa.nulls(table.num_rows, pa.uint64()),
             ],
             schema=EMITS,
         )

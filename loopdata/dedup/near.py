@@ -19,14 +19,15 @@ from pydantic import Field
 
 from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
+from loopdata.dedup.against import AgainstConfig, AgainstIndex
 from loopdata.dedup.boilerplate import head_lines, without
 from loopdata.dedup.components import EDGE, KEYED_EDGE, both_ways, contract, keyed, spread
 from loopdata.dedup.grams import Hashes, gram_sets
-from loopdata.dedup.index import AgainstConfig, AgainstIndex, Grams
+from loopdata.dedup.index import Grams
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
 from loopdata.dedup.verdicts import Dedup, DedupConfig, Partitions, Verdict
-from loopdata.stage import Fate, Round, Stage
+from loopdata.stage import Fate, Round, Step
 
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
 DOCUMENT_WEIGHT = 32  # what a document weighs in a cluster beside its grams, in grams (8 bytes)
@@ -108,12 +109,19 @@ class NearDedup(Dedup):
             Round("survivors", CANDIDATE, VERDICTS, partitions=parts),
         )
 
-    def before(self) -> tuple[Stage, ...]:
+    def before(self) -> tuple[Step, ...]:
         """By masked identifiers, the stage that masks them; with an index, the stage that asks it."""
         masks = (MaskIdentifiers(label=f"{self.label}.masks"),) if self.removes else ()
         if self.config.index is None:
             return masks
-        config = AgainstConfig(path=self.config.index, column=self.text, words=self.kind.words, grams=self.kind.grams)
+        config = AgainstConfig(
+            path=self.config.index,
+            column=self.text,
+            words=self.kind.words,
+            grams=self.kind.grams,
+            detection=self.config.detection or self.rule.bands.detection(self.config.threshold),
+            partitions=self.config.partitions,
+        )
         return (*masks, AgainstIndex(config, self.rule, label=f"{self.label}.index"))
 
     def identity(self) -> dict[str, Any]:

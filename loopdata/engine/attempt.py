@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from loopdata.engine.guard import Guard
+from loopdata.engine.part_file import PartWriter
 from loopdata.engine.tables import TableWriter
 from loopdata.engine.unit import Count, Manifest, Output, Unit
 from loopdata.storage import Folder, HashingWriter, Written
@@ -59,6 +60,17 @@ class Attempt:
             yield writer
             writer.close()
         self._outputs[label] = Output(name, stream.num_bytes, stream.hexdigest(), writer.rows)
+
+    @contextlib.contextmanager
+    def parts(self, label: str, schema: pa.Schema) -> Iterator[PartWriter]:
+        """Write a file of parts as the output `label`; `part_file` finds it by the manifest."""
+        name = f"{self.stem(label)}.parts"
+        with self.folder.create(name) as stream:
+            writer = PartWriter(stream, schema)
+            yield writer
+            writer.close()
+        self._outputs[label] = Output(name, stream.num_bytes, stream.hexdigest(), writer.rows)
+        self.figures[f"{label}.index"] = [len(writer.parts), writer.index]
 
     @contextlib.contextmanager
     def file(self, label: str, suffix: str) -> Iterator[HashingWriter]:

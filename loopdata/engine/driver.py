@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loopdata.engine.exchange import Shares
 from loopdata.engine.ledger import Ledger, manifest_of, totals
 from loopdata.engine.progress import Progress
 from loopdata.engine.unit import Manifest, Unit
@@ -35,6 +36,8 @@ class Phases(Protocol):
     done: list[Manifest]  # of all phases so far
 
     def phase(self, name: str, units: Sequence[Unit]) -> list[Manifest]: ...
+
+    def shares(self, found: Sequence[Manifest]) -> Shares: ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,12 @@ class Driver:
         if self._watch is not None:
             self._watch(manifests)
         return manifests
+
+    def shares(self, found: Sequence[Manifest]) -> Shares:
+        """What a phase wrote, by name, for the tasks of the next one."""
+        shares = Shares(self.folder, found)
+        shares.publish()
+        return shares
 
     def finish(self) -> None:
         """Say that the run is complete: units that are not in the ledger may be swept."""
@@ -156,3 +165,6 @@ class Planner:
             found.append(manifest or Manifest.unknown(unit))
         self.done += found
         return found
+
+    def shares(self, found: Sequence[Manifest]) -> Shares:
+        return Shares(self.folder, found)

@@ -1,38 +1,78 @@
 """The exchange: rows travel from every map to the reduce of their key, through files, in bounded memory.
 
-Enters: tables with a column `key` (uint64, evenly spread: a hash). A map writes one file whose row groups are the
-partitions (the top bits of the key), each with its digest, so that a reduce depends only on its own part. A reduce
-reads its partition in sub-ranges of the key space, each small enough for `max_bytes`, sorted by key and then by every
-other column: what it sees does not depend on how the rows were cut into units. Method: hash partitioning with a
-second split by the next bits of the key. Limit: all rows of one key must fit in memory.
+Enters: tables with a column `key` (uint64, evenly spread: a hash). A map writes a file of parts, one for each partition
+(the top bits of the key) that it has rows for. What all maps wrote for a partition is its share: the driver keeps one
+digest of it, over the digests of its parts, so that a reduce depends on nothing but its own rows; the reduce finds its
+parts in the files, and checks that they are those. It reads them in sub-ranges of the key space, each small enough for
+`max_bytes`, sorted by key and then by every other column: what it sees does not depend on how the rows were cut into
+units. Method: hash partitioning with a second split by the next bits of the key. Limit: all rows of one key must fit in
+memory.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopdata.engine.tables import TableWriter, open_table
-from loopdata.engine.unit import UNKNOWN, Manifest, Output
+from loopdata.engine.part_file import Part, PartFile, PartWriter, find_parts, part_file, read_index, read_parts
+from loopdata.engine.unit import UNKNOWN, Manifest
+from loopdata.errors import RunError
 from loopdata.storage import Folder
 
 MAX_SORT_BYTES = 256 << 20
-READ_ROWS = 65_536
+
+
+NOTHING = hashlib.sha256().hexdigest()  # the digest of a share without rows
 
 
 @dataclass(frozen=True)
-class Part:
-    """Row groups `first` … `first + groups - 1` of a file (all where `groups` is -1); bytes in memory; digest."""
+class Share:
+    """What files hold under one name. `files` names the list of them; `digest` is over the digests of its parts."""
 
-    output: Output
-    first: int
-    groups: int
-    rows: int
+    files: str
+    name: int
     num_bytes: int
     digest: str
+
+
+class Shares:
+    """The shares of what a phase wrote: its indexes are read once, one after the other, and none is kept."""
+
+    def __init__(self, folder: Folder, found: Sequence[Manifest]) -> None:
+        files = [part_file(manifest, "rows") for manifest in found]
+        self._known = all(manifest.known for manifest in found)
+        self._states: dict[int, hashlib._Hash] = {}
+        self._bytes: dict[int, int] = {}
+        for file in files if self._known else ():
+            records = read_index(folder, file)
+            for name, num_bytes, digest in records[["name", "num_bytes", "digest"]].tolist():
+                self._states.setdefault(name, hashlib.sha256()).update(digest)
+                self._bytes[name] = self._bytes.get(name, 0) + num_bytes
+        self._folder = folder
+        self._list = json.dumps([astuple(file) for file in files if file.parts]).encode()
+        self._files = f"data/{found[0].phase if found else ''}/{hashlib.sha256(self._list).hexdigest()[:16]}.list"
+
+    def publish(self) -> None:
+        """Write the list of the files where tasks find it: once, instead of into each of them."""
+        self._folder.write_atomic(self._files, self._list)
+
+    def of(self, name: int) -> Share:
+        """The share under a name; an unknown one while planning."""
+        if not self._known:
+            return Share(self._files, name, 0, UNKNOWN)
+        if name not in self._states:
+            return Share(self._files, name, 0, NOTHING)
+        return Share(self._files, name, self._bytes[name], self._states[name].hexdigest())
+
+
+@lru_cache(maxsize=4)
+def _listed(url: str, name: str) -> tuple[PartFile, ...]:
+    return tuple(PartFile(*entry) for entry in json.loads(Folder(url).read(name)))
 
 
 def partition_of(keys: np.ndarray, partitions: int) -> np.ndarray:
@@ -44,76 +84,46 @@ def partition_of(keys: np.ndarray, partitions: int) -> np.ndarray:
     return shifted.astype(np.uint16) if bits <= 16 else shifted  # which numpy sorts by radix
 
 
-def write_partitions(writer: TableWriter, table: pa.Table, partitions: int) -> dict[str, list[object]]:
-    """Write rows cut by partition; return, for each partition that has rows, what `part` needs to find them."""
-    if table.num_rows == 0:
-        return {}
-    keys = table["key"].to_numpy()
-    which = partition_of(keys, partitions)
+def partition_name(number: int, partitions: int) -> int:
+    """The name of a partition in files of parts: the least key in it."""
+    return (number << 64) // partitions
+
+
+def write_partitions(writer: PartWriter, table: pa.Table, partitions: int) -> None:
+    """Write rows cut by partition."""
+    table = table.combine_chunks()
+    which = partition_of(table["key"].to_numpy(), partitions)
     order = np.argsort(which, kind="stable")
-    table, which = table.take(order), which[order]
-    present, starts = np.unique(which, return_index=True)
-    stops = [*starts[1:].tolist(), len(which)]
-    rows = zip(present.tolist(), starts.tolist(), stops, strict=True)
-    return {str(number): write_part(writer, table.slice(start, stop - start)) for number, start, stop in rows}
+    present, starts = np.unique(which[order], return_index=True)
+    for number, rows in zip(present.tolist(), np.split(order, starts)[1:], strict=True):
+        writer.write(partition_name(number, partitions), table, rows)
 
 
-def write_part(writer: TableWriter, table: pa.Table) -> list[object]:
-    """Write rows as row groups of their own; return [first, groups, rows, bytes, digest]."""
-    before = writer.groups
-    num_bytes = writer.write(table)
-    writer.cut()
-    return [before, writer.groups - before, table.num_rows, num_bytes, table_digest(table)]
+def read_share(folder: Folder, share: Share) -> Iterator[pa.Table]:
+    """The rows of a share, part by part."""
+    return read_parts(folder, _found(folder, share))
 
 
-def part(manifest: Manifest, label: str, name: str) -> Part | None:
-    """The part that a unit wrote under `name`; None where it wrote no rows there."""
-    if not manifest.known:
-        return Part(manifest.output(label), 0, 0, 0, 0, UNKNOWN)
-    found = manifest.figures["parts"].get(name)
-    return Part(manifest.output(label), *found) if found else None
+def _found(folder: Folder, share: Share) -> list[Part]:
+    """The parts of a share. RunError where they are not those that its digest was made of."""
+    if share.digest == NOTHING:
+        return []
+    parts = list(find_parts(folder, _listed(folder.url, share.files), share.name))
+    if hashlib.sha256(b"".join(part.digest for part in parts)).hexdigest() != share.digest:
+        raise RunError(f"what files in {folder.url} hold for one reduce is not what was written", "run again")
+    return parts
 
 
-def whole(manifest: Manifest, label: str) -> Part:
-    """All rows that a unit wrote."""
-    output = manifest.output(label)
-    return Part(output, 0, -1, output.rows or 0, output.num_bytes, output.sha256)
-
-
-def table_digest(table: pa.Table) -> str:
-    """SHA-256 of the rows in Arrow's stream format.
-
-    `take` copies them into arrays of their own first: the bytes of a slice depend on what it was cut from.
-    """
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table.combine_chunks().take(pa.array(np.arange(table.num_rows))))
-    return hashlib.sha256(sink.getvalue()).hexdigest()
-
-
-def read_part(folder: Folder, wanted: Part) -> Iterator[pa.Table]:
-    """The rows of a part in batches of READ_ROWS."""
-    with open_table(folder, wanted.output) as parquet:
-        stop = parquet.num_row_groups if wanted.groups < 0 else wanted.first + wanted.groups
-        groups = list(range(wanted.first, stop))
-        for batch in parquet.iter_batches(batch_size=READ_ROWS, row_groups=groups, use_threads=False):
-            yield pa.Table.from_batches([batch])
-
-
-def read_sorted(
-    folder: Folder, parts: Iterable[Part], partitions: int, max_bytes: int = MAX_SORT_BYTES
-) -> Iterator[pa.Table]:
-    """Tables of whole keys, each sorted, that together hold every row of `parts` (of one partition) once."""
-    parts = list(parts)
-    total = sum(item.num_bytes for item in parts)
+def read_sorted(folder: Folder, share: Share, partitions: int, max_bytes: int = MAX_SORT_BYTES) -> Iterator[pa.Table]:
+    """Tables of whole keys, each sorted, that together hold every row of a share (one partition) once."""
+    parts = _found(folder, share)
     ranges = 1
-    while total / ranges > max_bytes and partitions * ranges < 1 << 32:
+    while share.num_bytes / ranges > max_bytes and partitions * ranges < 1 << 32:
         ranges *= 2
     for number in range(ranges):
         found = [
             chosen
-            for item in parts
-            for table in read_part(folder, item)
+            for table in read_parts(folder, parts)
             if (chosen := _in_range(table, partitions, ranges, number)).num_rows
         ]
         if found:
@@ -130,16 +140,14 @@ def _in_range(table: pa.Table, partitions: int, ranges: int, number: int) -> pa.
 def sort_rows(table: pa.Table) -> pa.Table:
     """Sort by key, then by every other column: equal sets of rows become equal tables.
 
-    Most keys stand alone, and only the rows of the others are compared by more than their key.
+    Only the rows of keys that stand more than once are compared by more than their key.
     """
     keys = table["key"].to_numpy()
     order = np.argsort(keys)
     keys = keys[order]
     same = keys[1:] == keys[:-1]
     again = np.flatnonzero((np.append(same, False) | np.append(False, same))[: len(keys)])
-    by = [(name, "ascending") for name in ("key", *table.column_names)]
-    if len(again) > len(keys) // 4:
-        order = pc.sort_indices(table, sort_keys=by).to_numpy()
-    elif len(again):
+    if len(again):
+        by = [(name, "ascending") for name in dict.fromkeys(("key", *table.column_names))]
         order[again] = order[again][pc.sort_indices(table.take(pa.array(order[again])), sort_keys=by)]
     return table.take(pa.array(order)).combine_chunks()

@@ -22,12 +22,11 @@ PLAIN = frozenset({"content", "text", "doc_id", "blob_id", "text_id", "sample_id
 
 
 class TableWriter:
-    """Gathers rows and writes a row group when enough are there, or when told to."""
+    """Gathers rows and writes a row group when enough are there."""
 
     def __init__(self, sink: HashingWriter, schema: pa.Schema) -> None:
         self.schema = schema
         self.rows = 0
-        self.groups = 0
         self._held: list[pa.Table] = []
         self._held_rows = 0
         self._held_bytes = 0
@@ -41,33 +40,28 @@ class TableWriter:
             version="2.6",
         )
 
-    def write(self, table: pa.Table) -> int:
-        """Add rows, cast to the schema; return the bytes of their values."""
+    def write(self, table: pa.Table) -> None:
+        """Add rows, cast to the schema."""
         if table.num_rows == 0:
-            return 0
+            return
         self._held.append(cast(table, self.schema))
-        num_bytes = payload_bytes(self._held[-1])
         self._held_rows += table.num_rows
-        self._held_bytes += num_bytes
+        self._held_bytes += payload_bytes(self._held[-1])
         if self._held_rows >= MAX_ROWS or self._held_bytes >= MAX_BYTES:
-            self.cut()
-        return num_bytes
+            self._cut()
 
-    def cut(self) -> int:
-        """Write what is held as row groups; return the number of the first one."""
-        first = self.groups
+    def _cut(self) -> None:
+        """Write what is held as row groups."""
         if self._held:
             table = pa.concat_tables(self._held).combine_chunks()
             size = max(1, min(MAX_ROWS, MAX_BYTES * table.num_rows // max(self._held_bytes, 1)))
             for start in range(0, table.num_rows, size):
                 self._writer.write_table(table.slice(start, size), row_group_size=size)
-                self.groups += 1
             self.rows += table.num_rows
         self._held, self._held_rows, self._held_bytes = [], 0, 0
-        return first
 
     def close(self) -> None:
-        self.cut()
+        self._cut()
         self._writer.close()
 
 

@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopdata.engine import chain
 from loopdata.engine.attempt import Attempt
-from loopdata.engine.exchange import Part, read_part, read_sorted, write_part, write_partitions
+from loopdata.engine.exchange import Share, read_share, read_sorted, write_partitions
 from loopdata.engine.isolation import Isolation
+from loopdata.engine.part_file import PartFile, PartWriter, read_file
 from loopdata.engine.tables import TableWriter, read_tables
 from loopdata.engine.unit import Output, unit_number
 from loopdata.errors import StageError
@@ -120,7 +122,7 @@ class Segment:
 
     documents: Output
     step: CorpusStage
-    verdicts: tuple[Part, ...]
+    verdicts: Share
     stages: tuple[Stage, ...]
     columns: Columns
     failures: tuple[Output, ...] = ()  # of the maps over these documents
@@ -148,29 +150,29 @@ class Map:
     step: CorpusStage
     round: Round
     documents: Output | None
-    rows: tuple[Part, ...]
-    given: Mapping[str, tuple[Part, ...]]
+    rows: PartFile | None
+    given: Mapping[str, Share]
     unit: str
 
     def identity(self) -> Mapping[str, Any]:
         return {"step": self.step.identity(), "round": self.round.name, "partitions": self.round.partitions}
 
     def run(self, attempt: Attempt) -> None:
-        tables = self._of_rows(attempt) if self.documents is None else self._of_documents(attempt, self.documents)
-        table = pa.concat_tables([self.round.emits.empty_table(), *tables])
-        with attempt.table("rows", self.round.emits) as writer:
-            attempt.figures["parts"] = write_partitions(writer, table, self.round.partitions)
+        of_documents = self._of_documents(attempt, self.documents) if self.documents else ()
+        of_rows = self._of_rows(attempt, self.rows) if self.rows else ()
+        table = pa.concat_tables([self.round.emits.empty_table(), *of_documents, *of_rows])
+        with attempt.parts("rows", self.round.emits) as writer:
+            write_partitions(writer, table, self.round.partitions)
         attempt.figures["rows"] = table.num_rows
 
-    def _of_rows(self, attempt: Attempt) -> Iterator[pa.Table]:
-        for item in self.rows:
-            for table in read_part(attempt.folder, item):
-                yield self._checked(self.step.map(self.round, table, {}))
+    def _of_rows(self, attempt: Attempt, rows: PartFile) -> Iterator[pa.Table]:
+        for table in read_file(attempt.folder, rows):
+            yield self._checked(self.step.map(self.round, table, {}))
 
     def _of_documents(self, attempt: Attempt, documents: Output) -> Iterator[pa.Table]:
         """Rows of the documents that the map can bear; those that it cannot are in the output `failures`."""
         gives = {turn.name: turn.gives for turn in self.step.rounds}
-        given = {name: _gather(attempt, parts, gives[name]) for name, parts in self.given.items()}
+        given = {name: _gather(attempt, share, gives[name]) for name, share in self.given.items()}
 
         def emit(table: pa.Table) -> Outcome:
             return Outcome(self._checked(self.step.map(self.round, table, given)))
@@ -209,7 +211,7 @@ class Reduce:
 
     step: CorpusStage
     round: Round
-    parts: tuple[Part, ...]
+    share: Share
     max_bytes: int
 
     def identity(self) -> Mapping[str, Any]:
@@ -217,26 +219,25 @@ class Reduce:
 
     def run(self, attempt: Attempt) -> None:
         found = []
-        for table in read_sorted(attempt.folder, self.parts, self.round.partitions, self.max_bytes):
+        for table in read_sorted(attempt.folder, self.share, self.round.partitions, self.max_bytes):
             attempt.guard.at(unit=attempt.unit.id)
             found.append(cast(self.step.reduce(self.round, table), self.round.gives))
         rows = pa.concat_tables(found) if found else self.round.gives.empty_table()
-        with attempt.table("rows", self.round.gives) as writer:
-            attempt.figures["parts"] = self._write(writer, rows)
+        with attempt.parts("rows", self.round.gives) as writer:
+            self._write(writer, rows)
         attempt.figures["rows"] = rows.num_rows
         attempt.figures["tables"] = len(found)
 
-    def _write(self, writer: Any, rows: pa.Table) -> dict[str, list[object]]:
+    def _write(self, writer: PartWriter, rows: pa.Table) -> None:
         if "unit" not in self.round.gives.names or not rows.num_rows:
-            writer.write(rows)
-            return {}
+            writer.write(0, rows)
+            return
         rows = rows.sort_by([(name, "ascending") for name in dict.fromkeys(("unit", *rows.column_names))])
         runs = pc.run_end_encode(rows["unit"].combine_chunks())
-        stops, start, found = runs.run_ends.to_pylist(), 0, {}
-        for unit, stop in zip(runs.values.to_pylist(), stops, strict=True):
-            found[str(unit)] = write_part(writer, rows.slice(start, stop - start))
+        start = 0
+        for unit, stop in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            writer.write(unit if isinstance(unit, int) else unit_number(unit), rows, np.arange(start, stop))
             start = stop
-        return found
 
 
 def unit_value(kind: pa.DataType, unit: str) -> pa.Scalar:
@@ -244,16 +245,10 @@ def unit_value(kind: pa.DataType, unit: str) -> pa.Scalar:
     return pa.scalar(unit if pa.types.is_string(kind) else unit_number(unit), kind)
 
 
-def given_to(turn: Round, unit: str) -> str:
-    """The name of the part that a round gives back to a unit."""
-    return str(unit_value(turn.gives.field("unit").type, unit).as_py())
-
-
 def _failed(attempt: Attempt, failures: tuple[Output, ...]) -> dict[str, Fate]:
     rows = [row for output in failures for table in read_tables(attempt.folder, output) for row in table.to_pylist()]
     return {row["subject"]: Fate(**row) for row in reversed(rows)}  # the fate of the first round counts
 
 
-def _gather(attempt: Attempt, parts: tuple[Part, ...], schema: pa.Schema) -> pa.Table:
-    tables = [table for item in parts for table in read_part(attempt.folder, item)]
-    return pa.concat_tables([schema.empty_table(), *(cast(table, schema) for table in tables)])
+def _gather(attempt: Attempt, share: Share, schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *read_share(attempt.folder, share)])

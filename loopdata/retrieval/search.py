@@ -70,7 +70,8 @@ class Index:
         scratch = np.empty(len(query) // 2 + 1, np.uint32)
         count = _hash_words(np.frombuffer(query, np.uint8), 0, len(query), self._shift, scratch)
         terms = np.sort(scratch[:count])  # np.unique takes several times as long for so few
-        return _held_terms(terms, self._first, np.empty(count, np.int64))
+        held: npt.NDArray[np.int64] = _held_terms(terms, self._first, np.empty(count, np.int64))
+        return held
 
     @cached_property
     def _norms(self) -> npt.NDArray[np.float64]:

@@ -49,5 +49,5 @@ def damage(tree: Tree) -> Damage:
             lost -= sum(child.end_byte - child.start_byte for child in read)
         else:
             read = node.children
-        pending.extend(child for child in reversed(read) if child.has_error or child.is_missing)
+        pending.extend(child for child in reversed(read) if child.has_error)  # or is missing, which is an error too
     return Damage(error_bytes, lost, errors, missing, min(1.0, (lost + empty + missing) / max(len(tree.source), 1)))

@@ -2,13 +2,14 @@
 
 from loopdata import schema
 from loopdata.cleaning.as_text import AsText
+from loopdata.stage import Fate
 
 
 def test_text_is_taken_byte_for_byte() -> None:
     contents = [b"a\r\n\x00", "\ufeffé".encode(), b"", None]
     rows = [{"doc_id": str(place), "content": content} for place, content in enumerate(contents)]
     outcome = AsText().apply(schema.table_of(rows, schema.source_schema()))
-    assert outcome.fates == []
+    assert outcome.fates == [Fate("3", "as_text", "marked", "no_text")]
     assert outcome.kept["text"].to_pylist() == ["a\r\n\x00", "\ufeffé", "", None]
     assert outcome.kept["text_id"].to_pylist() == [*map(schema.text_id, ("a\r\n\x00", "\ufeffé", "")), None]
     assert outcome.kept["num_bytes"].to_pylist() == [4, 5, 0, 0]

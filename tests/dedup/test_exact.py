@@ -43,7 +43,7 @@ def run(units: Sequence[Sequence[Row]], shuffle: int = 0, **config: object) -> t
         emitted = stage.map(EXACT, table(rows), {})
         assert emitted.schema == EMITS
         at = EMITS.get_field_index("unit")
-        mapped.append(emitted.set_column(at, EMITS.field("unit"), pa.array([str(number)] * len(rows), pa.string())))
+        mapped.append(emitted.set_column(at, EMITS.field("unit"), pa.array([number] * len(rows), pa.uint64())))
     together = pa.concat_tables(mapped)
     verdicts = []
     for part in range(3):
@@ -56,7 +56,7 @@ def run(units: Sequence[Sequence[Row]], shuffle: int = 0, **config: object) -> t
     uses: dict[str, str] = {}
     fates: list[Fate] = []
     for number, rows in enumerate(units):
-        mine = pa.Table.from_pylist([v for v in given_back if v["unit"] == str(number)], schema=VERDICTS)
+        mine = pa.Table.from_pylist([v for v in given_back if v["unit"] == number], schema=VERDICTS)
         outcome = stage.apply(table(rows), mine)
         ended = [fate for fate in outcome.fates if fate.fate == "dropped"]
         assert outcome.kept.num_rows + len(ended) == len(rows)

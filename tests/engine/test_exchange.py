@@ -1,9 +1,11 @@
 """Rows meet by key, in sorted tables, in bounded memory, however they were cut into units."""
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,8 @@ from hypothesis import strategies as st
 
 from loopdata.engine import exchange
 from loopdata.engine.attempt import Attempt, perform
-from loopdata.engine.exchange import partition_of, read_part, read_sorted, write_partitions
+from loopdata.engine.exchange import Shares, partition_name, partition_of, read_share, read_sorted, write_partitions
 from loopdata.engine.ledger import Ledger, manifests
-from loopdata.engine.tables import payload_bytes
 from loopdata.engine.unit import Manifest, Unit
 from loopdata.errors import RunError
 from loopdata.stage import Round
@@ -40,21 +41,29 @@ class Emit:
     def run(self, attempt: Attempt) -> None:
         keys = pa.array([key for key, _ in self.rows], pa.uint64())
         table = pa.table({"key": keys, "name": pa.array([name for _, name in self.rows], pa.string())})
-        with attempt.table("rows", SCHEMA) as writer:
-            attempt.figures["parts"] = write_partitions(writer, table, self.partitions)
+        with attempt.parts("rows", SCHEMA) as writer:
+            write_partitions(writer, table, self.partitions)
 
 
 def emitted(folder: Folder, cuts: list[list[tuple[int, str]]], partitions: int) -> list[Manifest]:
     return [perform(Attempt(folder, Unit("map", f"u{n}", Emit(rows, partitions)))) for n, rows in enumerate(cuts)]
 
 
+def shares_of(folder: Folder, found: list[Manifest]) -> Shares:
+    shares = Shares(folder, found)
+    shares.publish()
+    return shares
+
+
 def received(folder: Folder, found: list[Manifest], partitions: int, max_bytes: int = 1 << 20) -> list[Any]:
+    shares = shares_of(folder, found)
+    wanted = [shares.of(partition_name(number, partitions)) for number in range(partitions)]
     return [
         [
             list(zip(*table.to_pydict().values(), strict=True))
-            for table in read_sorted(folder, toys.parts_of(found, str(number)), partitions, max_bytes)
+            for table in read_sorted(folder, share, partitions, max_bytes)
         ]
-        for number in range(partitions)
+        for share in wanted
     ]
 
 
@@ -127,51 +136,49 @@ def test_one_huge_key_comes_whole(folder: Folder) -> None:
     assert received(folder, found, 1, max_bytes=100) == [[rows, [(TOP, "x")]]]
 
 
-def test_batches_of_a_part_hold_its_rows_in_order(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "READ_ROWS", 2)
-    [item] = toys.parts_of(emitted(folder, [[(n, "x") for n in range(5)]], 1), "0")
-    assert [table["key"].to_pylist() for table in read_part(folder, item)] == [[0, 1], [2, 3], [4]]
-    assert (item.rows, item.num_bytes) == (5, 45)
+def test_a_share_changes_with_the_rows_of_its_partition_and_with_no_others(folder: Folder) -> None:
+    def digests(*cuts: list[tuple[int, str]]) -> list[str]:
+        shares = shares_of(folder, emitted(folder, list(cuts), 2))
+        return [shares.of(partition_name(number, 2)).digest for number in range(2)]
+
+    low, high = digests([(0, "a"), (TOP, "b")], [(1, "c")])
+    assert digests([(0, "a"), (TOP, "other")], [(1, "c"), (TOP, "b")])[0] == low
+    assert digests([(TOP, "b")], [(1, "c"), (0, "a")])[1] == high
+    assert digests([(0, "a"), (TOP, "b")], [])[0] != low
+    assert digests([(0, "a")], [(1, "c")])[1] == digests([], [])[1] != high
 
 
-ROW = st.fixed_dictionaries(
-    {"a": st.none() | st.text(max_size=3), "b": st.none() | st.integers(0, 3), "c": st.none() | st.booleans()}
-)
-KINDS = pa.schema([("a", pa.string()), ("b", pa.int64()), ("c", pa.bool_())])
+def test_a_share_counts_the_bytes_of_its_rows(folder: Folder) -> None:
+    shares = shares_of(folder, emitted(folder, [[(0, "ab"), (TOP, "x")], [(1, "abc")]], 2))
+    assert [shares.of(partition_name(number, 2)).num_bytes for number in range(2)] == [8 + 2 + 8 + 3, 8 + 1]
+    assert [table.to_pydict() for table in read_share(folder, shares.of(0))] == [
+        {"key": [0], "name": ["ab"]},
+        {"key": [1], "name": ["abc"]},
+    ]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    rows=st.lists(ROW, max_size=6),
-    before=st.lists(ROW, max_size=3),
-    after=st.lists(ROW, max_size=3),
-    cut=st.integers(0, 6),
-)
-def test_the_digest_of_rows_does_not_depend_on_what_they_were_cut_from(
-    rows: list[Any], before: list[Any], after: list[Any], cut: int
-) -> None:
-    alone = pa.Table.from_pylist(rows, schema=KINDS)
-    among = pa.Table.from_pylist([*before, *rows, *after], schema=KINDS).slice(len(before), len(rows))
-    chunked = pa.concat_tables([among.slice(0, cut), alone.slice(cut)])
-    assert exchange.table_digest(among) == exchange.table_digest(alone) == exchange.table_digest(chunked)
-    assert payload_bytes(among) == payload_bytes(alone) == payload_bytes(chunked)
+def test_files_that_hold_other_parts_than_the_driver_saw_are_refused(folder: Folder) -> None:
+    first, second = emitted(folder, [[(0, "a")], [(1, "b")]], 1)
+    share = shares_of(folder, [first, second]).of(0)
+    assert sum(table.num_rows for table in read_share(folder, share)) == 2
+    for found in ([first], [second, first], [first, second, first]):
+        with pytest.raises(RunError, match="is not what was written"):
+            list(read_share(folder, replace(share, files=shares_of(folder, found).of(0).files)))
 
 
-def test_the_digest_of_rows_changes_with_any_value() -> None:
-    rows = [{"a": "x", "b": 1, "c": True}, {"a": "", "b": None, "c": False}]
-    others = [rows[::-1], rows[:1], [rows[0], rows[1] | {"a": None}], [rows[0], rows[1] | {"b": 0}]]
-    digests = {exchange.table_digest(pa.Table.from_pylist(some, schema=KINDS)) for some in (rows, *others)}
-    assert len(digests) == 5
+def test_a_task_is_as_small_for_many_files_as_for_one(folder: Folder) -> None:
+    found = emitted(folder, [[(0, "a")]] * 50, 1)
+    few, many = (len(pickle.dumps(shares_of(folder, some).of(0))) for some in (found[:1], found))
+    assert many < few + 10 < 300  # a number of bytes that is greater
 
 
 MEMORY = """
 import json, resource, sys
 import numpy as np, pyarrow as pa
 from loopdata.engine.attempt import Attempt, perform
-from loopdata.engine.exchange import Part, read_sorted, write_partitions
+from loopdata.engine.exchange import Shares, read_sorted, write_partitions
 from loopdata.engine.unit import Unit
 from loopdata.storage import Folder
-from tests.engine import toys
 from tests.engine.test_exchange import SCHEMA
 
 class Big:
@@ -181,18 +188,20 @@ class Big:
         random = np.random.default_rng(self.seed)
         keys = random.integers(0, 2**64 - 1, 15_000, np.uint64)
         names = [random.bytes(140).hex() for _ in range(15_000)]
-        with attempt.table("rows", SCHEMA) as writer:
-            attempt.figures["parts"] = write_partitions(writer, pa.table({"key": keys, "name": names}), 1)
+        with attempt.parts("rows", SCHEMA) as writer:
+            write_partitions(writer, pa.table({"key": keys, "name": names}), 1)
 
 folder = Folder(sys.argv[1])
 found = [perform(Attempt(folder, Unit("map", str(n), Big(n)))) for n in range(20)]
-parts = toys.parts_of(found, "0")
+shares = Shares(folder, found)
+shares.publish()
+share = shares.of(0)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = largest = 0
-for table in read_sorted(folder, parts, 1, 4 << 20):
+for table in read_sorted(folder, share, 1, 4 << 20):
     rows, largest = rows + table.num_rows, max(largest, table.nbytes)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"total": sum(p.num_bytes for p in parts), "rows": rows, "largest": largest, "kb": after - before}))
+print(json.dumps({"total": share.num_bytes, "rows": rows, "largest": largest, "kb": after - before}))
 """
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from loopdata.engine import ray_runner as ray_module
 from loopdata.engine.ledger import Ledger, manifests, read_manifest
-from loopdata.engine.tables import read_table
 from loopdata.storage import Folder
 from tests.engine import toys
 from tests.engine.conftest import GUARD_SECONDS
@@ -47,8 +46,8 @@ def published(folder: Folder) -> dict[str, str]:
 
 def assert_whole(folder: Folder) -> None:
     for entry in manifests(folder, Ledger.read(folder)):
-        for output in entry.outputs.values():
-            assert read_table(folder, output).num_rows == output.rows
+        for label, output in entry.outputs.items():
+            assert toys.rows_of(folder, entry, label) == output.rows
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

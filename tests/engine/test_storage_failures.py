@@ -9,7 +9,6 @@ import pytest
 from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
 
 from loopdata.engine.ledger import Ledger, manifests
-from loopdata.engine.tables import read_table
 from loopdata.errors import RunError
 from loopdata.storage import Folder
 from tests.engine import toys
@@ -67,10 +66,11 @@ def run(folder: Folder) -> dict[str, int]:
 
 
 def whole(folder: Folder) -> int:
-    """How many tables the manifests name; each must read."""
-    found = [output for m in manifests(folder, Ledger.read(folder)) for output in m.outputs.values()]
-    for output in found:
-        assert read_table(folder, output).num_rows == output.rows
+    """How many outputs the manifests name; each must read."""
+    found = [(m, label) for m in manifests(folder, Ledger.read(folder)) for label in m.outputs]
+    for manifest, label in found:
+        output = manifest.outputs[label]
+        assert toys.rows_of(folder, manifest, label) == output.rows
         assert len(folder.read(output.name)) == output.num_bytes
     return len(found)
 

@@ -16,13 +16,14 @@ from rich.console import Console
 from loopdata.config import Strict
 from loopdata.engine.chain import plan_columns
 from loopdata.engine.driver import Driver, Failures, Phases
-from loopdata.engine.exchange import Part, part
+from loopdata.engine.exchange import partition_name
 from loopdata.engine.inline_runner import InlineRunner
 from loopdata.engine.ledger import Ledger, manifests
+from loopdata.engine.part_file import part_file, read_file
 from loopdata.engine.progress import Progress
 from loopdata.engine.tables import read_table
 from loopdata.engine.tasks import Ingest, Map, Reduce, Segment, columns_of
-from loopdata.engine.unit import Manifest, Unit
+from loopdata.engine.unit import Manifest, Unit, unit_number
 from loopdata.schema import LOCATION, doc_id, source_schema, table_of
 from loopdata.stage import Batch, CorpusStage, Fate, Input, Outcome, Round, Source, Stage
 from loopdata.storage import Folder
@@ -197,27 +198,29 @@ def compose(
     columns = plan_columns(columns_of(source_schema()), first)
     outputs = [entry.output("documents") for entry in found]
     maps = [
-        Unit("map", entry.name, Map(step, turn, output, (), {}, entry.unit), (output.sha256,), entry.num_bytes)
+        Unit("map", entry.name, Map(step, turn, output, None, {}, entry.unit), (output.sha256,), entry.num_bytes)
         for entry, output in zip(found, outputs, strict=True)
     ]
     mapped = phases.phase("map", maps)
-    reduces = []
+    reduces, shares = [], phases.shares(mapped)
     for number in range(turn.partitions):
-        parts = parts_of(mapped, str(number))
-        digests = tuple(item.digest for item in parts)
-        reduces.append(Unit("reduce", f"part-{number}", Reduce(step, turn, parts, 1 << 20), digests))
-    reduced = phases.phase("reduce", reduces)
+        share = shares.of(partition_name(number, turn.partitions))
+        reduces.append(Unit("reduce", f"part-{number}", Reduce(step, turn, share, 1 << 20), (share.digest,)))
+    back = phases.shares(phases.phase("reduce", reduces))
     applies = []
     for entry, output, keys in zip(found, outputs, mapped, strict=True):
-        parts, failures = parts_of(reduced, entry.unit), keys.output("failures")
-        task = Segment(output, step, parts, then, columns, (failures,))
-        digests = (output.sha256, *(item.digest for item in parts), failures.sha256)
+        share, failures = back.of(unit_number(entry.unit)), keys.output("failures")
+        task = Segment(output, step, share, then, columns, (failures,))
+        digests = (output.sha256, share.digest, failures.sha256)
         applies.append(Unit("apply", entry.name, task, digests, entry.num_bytes))
     return phases.phase("apply", applies)
 
 
-def parts_of(found: list[Manifest], name: str) -> tuple[Part, ...]:
-    return tuple(item for entry in found if (item := part(entry, "rows", name)) is not None)
+def rows_of(folder: Folder, found: Manifest, label: str) -> int:
+    """How many rows an output holds, read from it."""
+    if found.outputs[label].name.endswith(".parts"):
+        return sum(table.num_rows for table in read_file(folder, part_file(found, label)))
+    return int(read_table(folder, found.outputs[label]).num_rows)
 
 
 def hashes(folder: Folder) -> dict[str, str]:

@@ -16,13 +16,13 @@ from tests.model.test_trainer import Keys, journal, run
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def group(keys: dict[str, Any], folder: Path, size: int, *strike: int) -> list[tuple[int, str]]:
+def group(keys: dict[str, Any], folder: Path, size: int, *deed: str | int) -> list[tuple[int, str]]:
     """Exit code and error stream of each process."""
     (folder / "keys.json").write_text(json.dumps(keys))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "tests.model.member", str(folder / "keys.json"), *map(str, strike)]
+    words = [sys.executable, "-m", "tests.model.member", str(folder / "keys.json"), *map(str, deed)]
     common = os.environ | {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     started = [
         subprocess.Popen(
@@ -45,6 +45,9 @@ def test_two_processes_train_what_one_trains(training: Keys, tmp_path: Path) -> 
     assert [code for code, _ in group(keys, tmp_path, 2)] == [0, 0]
     two = json.loads((tmp_path / "two/result.json").read_text())["result"]
     assert two["tokens"] == one.tokens
+    assert (two["after"]["tokens"], two["after"]["bytes"]) == (one.after["tokens"], one.after["bytes"])
+    for part in ("by_category", "by_language"):
+        assert two["after"][part] == pytest.approx(one.after[part], rel=1e-5)
     assert two["after"]["bits_per_byte"] == pytest.approx(one.after["bits_per_byte"], rel=1e-5)
     for mine, theirs in zip(journal(tmp_path / "one"), journal(tmp_path / "two"), strict=True):
         assert theirs == pytest.approx(mine, rel=1e-4)
@@ -62,9 +65,25 @@ def test_two_processes_train_what_one_trains(training: Keys, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_bit_that_flips_in_one_replica_ends_all_and_is_named(training: Keys, tmp_path: Path) -> None:
-    ended = group(training(verify_every=2), tmp_path, 3, 1, 3)
+    ended = group(training(verify_every=2), tmp_path, 3, "strike", 1, 3)
     assert [code for code, _ in ended] == [1, 1, 1]
     for _, error in ended:
         assert (
             "SilentError: replicas of parameters differ before step 4: rank 1: blocks.0.attention.key.weight;" in error
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch", "step"), [(1, 0), (3, 6)])
+def test_a_stop_of_one_process_in_evaluation_ends_all_and_is_gone_on_from(
+    training: Keys, tmp_path: Path, batch: int, step: int
+) -> None:
+    """Three held-out sequences, one at a time: the second process has one in each evaluation, and then waits a turn."""
+    keys = training(batch_sequences=1)
+    rank = 1 if batch == 1 else 0  # the first has two batches in the evaluation before, so that its third is after
+    ended = group(keys, tmp_path, 2, "stop", rank, batch)
+    assert [code for code, _ in ended] == [130, 130]
+    assert all(f"stopped at step {step} of 6; go on by the same command" in error for _, error in ended)
+    assert not (tmp_path / "out/result.json").exists()
+    assert [code for code, _ in group(keys, tmp_path, 2)] == [0, 0]
+    assert (tmp_path / "out/result.json").exists()

@@ -1,4 +1,4 @@
-"""Waiting threads sleep, unless the user said otherwise; and what decides it loads no torch."""
+"""Waiting threads spin shortly, unless the user said otherwise; and what decides it loads no torch."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ CODE = """
 import os, sys
 import model.train
 assert "torch" not in sys.modules
-from model.threads import wait_without_spinning
-wait_without_spinning()
-print(os.environ["OMP_WAIT_POLICY"])
+from model.threads import wait_politely
+wait_politely()
+print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT"))
 """
 
 
@@ -19,6 +19,7 @@ def policy(environment: dict[str, str]) -> str:
     ).stdout.strip()
 
 
-def test_waiting_threads_sleep_unless_the_user_said_otherwise() -> None:
-    assert policy({"PATH": ""}) == "PASSIVE"
-    assert policy({"PATH": "", "OMP_WAIT_POLICY": "ACTIVE"}) == "ACTIVE"
+def test_waiting_threads_spin_shortly_unless_the_user_said_otherwise() -> None:
+    assert policy({"PATH": ""}) == "PASSIVE 1000"
+    assert policy({"PATH": "", "OMP_WAIT_POLICY": "ACTIVE"}) == "ACTIVE None"
+    assert policy({"PATH": "", "GOMP_SPINCOUNT": "7"}) == "None 7"

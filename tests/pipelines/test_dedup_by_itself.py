@@ -81,13 +81,44 @@ def test_fates_name_rows_and_survivors_and_explain_reads_them(tmp_path: Path, ca
     said = dedup(capsys, data, tmp_path / "out")
     assert "3 of 5 rows stay, in 1 file." in said.out
     fates = pq.read_table(tmp_path / "out/fates.parquet").to_pylist()
-    assert [(fate["path"], fate["fate"], fate["rule"], fate["ref_path"]) for fate in fates] == [
+    assert [(fate["path"], fate["fate"], fate["rule"], fate["ref_path"]) for fate in fates if fate["ref"]] == [
         ("deep/down/first.py", "dropped", "exact_copy", "first.py"),
         ("nearly.py", "dropped", "near_copy", "first.py"),
     ]
     (explained,) = explain_document(str(tmp_path / "out/run"), "nearly.py")
     assert explained.ended_by is not None
-    assert explained.ended_by["value"] == fates[1]["value"] > 0.7
+    near = next(fate for fate in fates if fate["rule"] == "near_copy")
+    assert explained.ended_by["value"] == near["value"] > 0.7
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_every_fate_can_be_joined_to_the_rows_of_the_input(ending: str, tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "in").mkdir()
+    for name, rows in (("a", ROWS[:2]), ("b", ROWS[2:])):
+        if ending == "parquet":
+            pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"in/{name}.parquet")
+        else:
+            (tmp_path / f"in/{name}.jsonl").write_text("\n\n".join(json.dumps(row) for row in rows))
+    assert dedup(capsys, tmp_path / "in", tmp_path / "out").code == 0
+    step = 1 if ending == "parquet" else 2  # of JSON lines, blank ones count
+    found = pq.read_table(tmp_path / "out/fates.parquet").to_pylist()
+    assert sorted((row["file"], row["row"], row["ref_file"], row["ref_row"], row["rule"]) for row in found) == [
+        (f"a.{ending}", 1, f"a.{ending}", 1 + step, "exact_copy"),
+        (f"b.{ending}", 1, f"a.{ending}", 1 + step, "near_copy"),
+        (f"b.{ending}", 1 + 2 * step, None, None, "no_text"),
+    ]
+
+
+def test_rows_without_text_stay_and_it_is_said(tmp_path: Path, capsys: Capsys) -> None:
+    data = write_jsonl(tmp_path / "t.jsonl", [*ROWS, {"name": "missing.py"}])
+    said = dedup(capsys, data, tmp_path / "out")
+    assert "2 rows have no text; they were compared with nothing." in said.out
+    assert names(tmp_path / "out/t.jsonl") == [*STAY, "missing.py"]
+    fates = pq.read_table(tmp_path / "out/fates.parquet").to_pylist()
+    without = [(fate["path"], fate["fate"]) for fate in fates if fate["rule"] == "no_text"]
+    assert without == [("none.py", "marked"), ("missing.py", "marked")]
+    write_jsonl(data, ROWS[:4])
+    assert "no text" not in dedup(capsys, data, tmp_path / "out").out
 
 
 @pytest.mark.parametrize(
@@ -172,7 +203,7 @@ def test_order_and_cuts_of_files_change_nothing(tmp_path: Path, capsys: Capsys) 
             write_jsonl(folder / f"{place}.jsonl", rows)
         assert dedup(capsys, folder, tmp_path / f"out-{number}").code == 0
         rows = pq.read_table(tmp_path / f"out-{number}/fates.parquet").to_pylist()
-        found.append(sorted((row["path"], row["rule"], row["value"], row["ref_path"]) for row in rows))
+        found.append(sorted((row["path"], row["rule"], row["value"] or 0, row["ref_path"] or "") for row in rows))
     assert found[0] == found[1] == found[2] == found[3]
 
 
@@ -187,12 +218,15 @@ def test_survivors_may_be_ranked_by_any_column(tmp_path: Path, capsys: Capsys) -
 @pytest.mark.parametrize(
     ("content", "more", "code", "said"),
     [
-        ("", (), 1, "the source table found no rows in "),
-        ('{"code": "a", "name": "b"}\n{"code": "a"', (), 1, "t.jsonl, line 2 is not JSON: "),
+        ("", (), 1, "error: INPUT found no rows in "),
+        ('{"code": "a", "name": "b"}\n{"code": "a"', (), 1, "error: t.jsonl, line 2 is not JSON: "),
+        ('{"code": ["a"], "name": "b"}', (), 1, "error: t.jsonl, row 1: the column 'code' holds a list, not text"),
         ('{"text": "a", "name": "b"}', (), 2, "t.jsonl: the column 'code' is missing; there are: name, text"),
         ('{"code": "a", "name": "b"}', ("--repo", "nmae"), 2, "the column 'nmae' is missing; did you mean 'name'?"),
         ('{"code": "a"}', ("--kind", "exact", "--threshold", "0.9"), 2, "--threshold has no meaning for --kind exact"),
-        ('{"code": "a", "name": "b"}', ("--threshold", "1.5"), 2, "corpus.near_dedup.threshold: Input should be less"),
+        ('{"code": "a", "name": "b"}', ("--threshold", "1.5"), 2, "error: --threshold: Input should be less"),
+        ('{"code": "a"}', ("--set", "corpus.near_dedup.wrods=3"), 2, "unknown key 'corpus.near_dedup.wrods'"),
+        ('{"code": "a"}', ("--out", ""), 2, "error: --out '' is no folder for rows"),
     ],
 )  # fmt: skip
 def test_a_bad_input_is_refused_in_one_line(
@@ -211,11 +245,29 @@ def test_an_output_folder_with_something_else_is_refused(tmp_path: Path, capsys:
     (tmp_path / "out/mine.txt").write_text("mine")
     said = dedup(capsys, data, tmp_path / "out")
     assert said.code == 2
-    assert f"rows.to: {tmp_path}/out holds something else" in said.err
+    assert f"error: --out: {tmp_path}/out holds something else" in said.err
     said = dedup(capsys, tmp_path, tmp_path / "new")
-    assert f"rows.to: {tmp_path}/new lies within the source {tmp_path}" in said.err
+    assert f"--out: {tmp_path}/new lies within {tmp_path}, which is read" in said.err
     write_jsonl(tmp_path / "rows.json", ROWS).rename(tmp_path / "fates.parquet")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_an_input_that_is_not_there_or_holds_nothing_to_read_is_named(tmp_path: Path, capsys: Capsys) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/readme.txt").write_text("no rows")
+    said = dedup(capsys, tmp_path / "in", tmp_path / "out")
+    assert said.code == 2
+    assert said.err.startswith("error: INPUT found no file .parquet, .jsonl")
+    said = dedup(capsys, tmp_path / "none.jsonl", tmp_path / "out")
+    assert (said.code, said.err) == (2, f"error: INPUT: the path {tmp_path}/none.jsonl does not exist\n")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    said = dedup(capsys, tmp_path / "t.parquet", tmp_path / "out")
+    assert said.code == 1
+    assert said.err.startswith("error: t.parquet cannot be read as Parquet: ")
+    numbers = pa.table({"code": pa.array([[1]])})
+    pq.write_table(numbers, tmp_path / "t.parquet")
+    said = dedup(capsys, tmp_path / "t.parquet", tmp_path / "out")
+    assert said.err.endswith("the column 'code' holds list<element: int64>, not text; name another by --text\n")
 
 
 def test_names_of_what_is_written_are_taken(tmp_path: Path, capsys: Capsys) -> None:

@@ -131,8 +131,8 @@ def test_what_could_not_be_had_is_noted(tmp_path: Path, capsys: Capsys) -> None:
     assert fim(capsys, data, tmp_path / "out", *more).code == 0
     fates = pq.read_table(tmp_path / "out/fates.parquet").to_pylist()
     assert [(fate["path"], fate["stage"], fate["rule"], fate["details"]) for fate in fates] == [
-        ("none.py", "as_text", "empty", None),
-        ("empty.py", "as_text", "empty", None),
+        ("none.py", "as_text", "no_text", None),
+        ("empty.py", "as_text", "no_text", None),
         ("a.unknown", "fim", "no_hole", "function"),
         ("a.unknown", "fim", "no_tree", "Unknown: no_grammar"),
     ]
@@ -185,11 +185,11 @@ def test_a_second_call_does_only_what_changed_and_leaves_nothing_old(tmp_path: P
         (("--together",), "--together has a meaning only without --out"),
         (("--text", "code"), "t.jsonl: the column 'code' is missing; there are: text"),
         (("--repo", "text"), "t.jsonl: the column 'path' is missing"),
-        (("--layout", "qwen"), "samples.fim.fim: there is no layout 'qwen'"),
+        (("--layout", "qwen"), "error: fim: there is no layout 'qwen'"),
         (("--layout", "deepseek", "--repo", "text"), "no special tokens of its own for repository and file"),
-        (("--rate", "2"), "samples.fim.fim.rate: Input should be less than or equal to 1"),
+        (("--rate", "2"), "--rate: Input should be less than or equal to 1"),
         (("--context", "9"), "--context has no meaning for files by themselves"),
-        (("--set", "fim.loss=middle"), "samples.fim.fim.loss: rows of text hold no loss"),
+        (("--set", "fim.loss=middle"), "error: fim.loss: rows of text hold no loss"),
         (("--set", "limits.unit=1"), "unknown key 'limits.unit'"),
         (("another.jsonl",), "--out takes one INPUT, not 2"),
     ],
@@ -218,6 +218,6 @@ def test_what_another_command_wrote_stays(tmp_path: Path, capsys: Capsys) -> Non
     said = fim(capsys, data, out)
     assert (said.code, said.err) == (
         2,
-        f"error: rows.to: {out} holds what another command wrote; give another folder\n",
+        f"error: --out: {out} holds what another command wrote; give another folder\n",
     )
     assert (out / "t.jsonl").read_bytes() == before

@@ -1,0 +1,159 @@
+"""Files of parts: rows under names, back to back, each found by its range of bytes alone.
+
+Enters: tables, each under a name (uint64, evenly spread). Leaves: a file of Arrow IPC streams (lz4), one a part, and
+behind the last one an index: a record a part, sorted by name. Reading a part is one ranged read, checked against its
+SHA-256; finding it is another, of the few records among which an evenly spread name must lie. The same rows under the
+same names give the same bytes. Limit: a part holds some PART_BYTES; one larger row makes a larger part.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from loopdata.engine.tables import payload_bytes
+from loopdata.engine.unit import UNKNOWN, Manifest
+from loopdata.errors import RunError
+from loopdata.schema import cast
+from loopdata.storage import Folder, HashingWriter, Range
+
+PART_BYTES = 16 << 20
+WINDOW = 1_024  # records of an index that are read at once: names of some 29,000 parts lie that close to their place
+
+RECORD = np.dtype(
+    [("name", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("rows", "<u8"), ("num_bytes", "<u8"), ("digest", "V32")]
+)
+_WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_READ = pa.ipc.IpcReadOptions(use_threads=False)
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A file of parts as its manifest names it: its size, how many they are, and the SHA-256 of their index."""
+
+    name: str
+    num_bytes: int
+    parts: int
+    index: str
+
+    def records(self, first: int, stop: int) -> Range:
+        """Where records `first` to `stop` of the index lie."""
+        start = self.num_bytes - self.parts * RECORD.itemsize
+        return Range(self.name, start + first * RECORD.itemsize, start + stop * RECORD.itemsize)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a part lies; its rows, their bytes in memory, and the SHA-256 of what is stored."""
+
+    place: Range
+    rows: int
+    num_bytes: int
+    digest: bytes
+
+
+class PartWriter:
+    """Writes parts, and the index when it is closed."""
+
+    def __init__(self, sink: HashingWriter, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.rows = 0
+        self.index = ""
+        self.parts: list[tuple[int, int, int, int, int, bytes]] = []
+        self._sink = sink
+
+    def write(self, name: int, table: pa.Table, rows: np.ndarray | None = None) -> None:
+        """Add the given rows of a table, or all of them, under a name: as one part, or as several where they are large.
+
+        `take` copies them into arrays of their own: the bytes of a slice depend on what it was cut from.
+        """
+        rows = np.arange(table.num_rows) if rows is None else rows
+        taken = cast(table.take(pa.array(rows)), self.schema).combine_chunks()
+        num_bytes = payload_bytes(taken)
+        if num_bytes > PART_BYTES and len(rows) > 1:
+            for some in np.array_split(rows, min(len(rows), -(-num_bytes // PART_BYTES))):
+                self.write(name, table, some)
+        elif len(rows):
+            self._add(name, taken, num_bytes)
+
+    def _add(self, name: int, table: pa.Table, num_bytes: int) -> None:
+        stored = pa.BufferOutputStream()
+        with pa.ipc.new_stream(stored, self.schema, options=_WRITE) as stream:
+            stream.write_table(table)
+        data = stored.getvalue()
+        digest = hashlib.sha256(data).digest()
+        self.parts.append((name, self._sink.tell(), data.size, table.num_rows, num_bytes, digest))
+        self._sink.write(data)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        index = np.array(sorted(self.parts, key=lambda part: part[:2]), RECORD).tobytes()
+        self._sink.write(index)
+        self.index = hashlib.sha256(index).hexdigest()
+
+
+def part_file(manifest: Manifest, label: str) -> PartFile:
+    """The file of parts that a unit wrote; an unknown one while planning."""
+    if not manifest.known:
+        return PartFile(UNKNOWN, 0, 0, UNKNOWN)
+    output = manifest.output(label)
+    return PartFile(output.name, output.num_bytes, *manifest.figures[f"{label}.index"])
+
+
+def read_index(folder: Folder, file: PartFile) -> np.ndarray:
+    """All records, sorted by name and then by place."""
+    if not file.parts:
+        return np.zeros(0, RECORD)
+    place = file.records(0, file.parts)
+    [raw] = folder.read_ranges([place])
+    if hashlib.sha256(raw).hexdigest() != file.index:
+        raise _broken(folder, place)
+    return np.frombuffer(raw, RECORD)
+
+
+def find_parts(folder: Folder, files: Sequence[PartFile], name: int) -> Iterator[Part]:
+    """The parts under a name, file by file."""
+    files = [file for file in files if file.parts]
+    windows = [_window(file.parts, name) for file in files]
+    wanted = (file.records(first, stop) for file, (first, stop) in zip(files, windows, strict=True))
+    for file, (first, stop), raw in zip(files, windows, folder.read_ranges(wanted), strict=True):
+        records = np.frombuffer(raw, RECORD)
+        if (first and records["name"][0] >= name) or (stop < file.parts and records["name"][-1] <= name):
+            records = read_index(folder, file)
+        yield from _parts(file, records[records["name"] == name])
+
+
+def _window(parts: int, name: int) -> tuple[int, int]:
+    """The records among which a name lies, if names are spread as evenly as those of a hash."""
+    first = max(0, min((name * parts >> 64) - WINDOW // 2, parts - WINDOW))
+    return first, min(parts, first + WINDOW)
+
+
+def _parts(file: PartFile, records: np.ndarray) -> Iterator[Part]:
+    for _, offset, length, rows, num_bytes, digest in records.tolist():
+        yield Part(Range(file.name, offset, offset + length), rows, num_bytes, digest)
+
+
+def read_parts(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.Table]:
+    """The rows of each part. RunError where they are not what was written."""
+    parts = list(parts)
+    for part, raw in zip(parts, folder.read_ranges(part.place for part in parts), strict=True):
+        if hashlib.sha256(raw).digest() != part.digest:
+            raise _broken(folder, part.place)
+        with pa.ipc.open_stream(raw, options=_READ) as stream:
+            yield stream.read_all()
+
+
+def read_file(folder: Folder, file: PartFile) -> Iterator[pa.Table]:
+    """All rows of a file, part by part, by name."""
+    return read_parts(folder, _parts(file, read_index(folder, file)))
+
+
+def _broken(folder: Folder, place: Range) -> RunError:
+    phase = place.name.split("/")[1]
+    return RunError(
+        f"{folder.url}/{place.name} is broken: bytes {place.start} to {place.stop} are not what was written",
+        f"remove manifests/{phase} in that run folder and run again",
+    )
