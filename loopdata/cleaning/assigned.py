@@ -36,7 +36,7 @@ _GIVEN = compiled(
     rb"(?:(?:bearer|basic|token)[ \t]+)?)(" + _FREE + rb")|" + _WORDS + rb"(" + _FREE + rb"))"
 )  # fmt: skip
 # What follows is asked of few bytes, where a call of `re` costs less than one of RE2, and has little to backtrack over.
-_IN_TAGS, _FREE_RUN = re.compile(rb"[^<>\s]+"), re.compile(_FREE + rb"+")
+_IN_TAGS, _FREE_RUN = re.compile(rb"[^<>\s]+"), re.compile(_FREE + rb"+")  # both match where they are asked
 _SAYS_NO_VALUE = re.compile(
     rb"(?i)^i[sz]|(?:hash(?:ed)?|digest|checksum|type|names?|ur[il]s?|endpoint|path|file|fields?|label|regexp?|pattern|format"
     rb"|algorithm|length|size|count|ids?|index|class|prefix|suffix|sha[0-9]*|md5|fingerprint|hint|help|text)\Z"
@@ -124,7 +124,7 @@ def _value(text: bytes, name: "re2._Match") -> _Value | None:
 
 def _free(text: bytes, start: int) -> tuple[int, int]:
     """The bounds of a value without quotes: no call, and without the full stop of a sentence."""
-    end = int(_FREE_RUN.match(text, start, start + _MAX_VALUE).end())
+    end = int(_FREE_RUN.match(text, start, start + _MAX_VALUE).end())  # type: ignore[union-attr]
     if end < start + _MAX_VALUE:
         end = start + len(text[start:end].rstrip(b".:!?"))
     return start, -1 if text[end : end + 1] in (b"(", b"[", b"{") else end
@@ -138,7 +138,7 @@ def _whole(text: bytes, value: _Value) -> int:
 
 def _in_tags(text: bytes, start: int) -> tuple[int, int]:
     """The bounds of what an element holds."""
-    end = int(_IN_TAGS.match(text, start, start + _MAX_VALUE).end())
+    end = int(_IN_TAGS.match(text, start, start + _MAX_VALUE).end())  # type: ignore[union-attr]
     return start, end if text.startswith(b"</", end) else -1
 
 
