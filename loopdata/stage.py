@@ -81,6 +81,9 @@ class Resource:
 _loaded: dict[tuple[str, str], Any] = {}
 
 
+Share = tuple[float, float]  # the least and the greatest
+
+
 class Step(ABC):
     """What stages of both kinds state about themselves."""
 
@@ -113,6 +116,10 @@ class Step(ABC):
             "config": self.config.model_dump(mode="json"),
             "resources": {name: resource.sha256 for name, resource in sorted(self.resources().items())},
         }
+
+    def expected_drops(self) -> Mapping[str, Share]:
+        """By language, the least and the greatest share that it means to drop, where that is not what others do."""
+        return {}
 
     def random(self, doc_id: str) -> float:
         """A number in [0, 1) fixed by seed, stage and document: order and parallelism change nothing."""
@@ -160,9 +167,9 @@ class CorpusStage(Step):
 
     rounds: ClassVar[tuple[Round, ...]]
 
-    def before(self) -> tuple[Stage, ...]:
-        """Stages that run directly before it, at the end of its documents' last phase: they add columns for its maps
-        while what was parsed for a batch is still remembered. It removes those columns."""
+    def before(self) -> "tuple[Step, ...]":
+        """What runs directly before it. Row-local stages do so at the end of its documents' last phase: they add
+        columns for its maps while what was parsed for a batch is still remembered. It removes those columns."""
         return ()
 
     @abstractmethod

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from loopdata.tokens.shards import Dataset
 from model.data import IGNORED, Batch
+from model.group import Group
 from model.looped import LoopedTransformer
 from model.loss import nats_each
 
@@ -47,6 +48,16 @@ class Evaluation:
     overall: Tally = field(default_factory=Tally)
     by_category: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     by_language: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+
+    def over(self, group: Group, categories: Sequence[str], languages: Sequence[str]) -> "Evaluation":
+        """What all processes of a group measured together, the same in each of them."""
+        keys = [(kind, name) for kind, names in (("category", categories), ("language", languages)) for name in names]
+        parts = {"category": self.by_category, "language": self.by_language}
+        mine = [self.overall, *(parts[kind].get(name, Tally()) for kind, name in keys)]
+        sums = group.sum(*(value for tally in mine for value in (tally.nats, tally.bytes, tally.tokens)))
+        overall, *each = (Tally(sums[n], int(sums[n + 1]), int(sums[n + 2])) for n in range(0, len(sums), 3))
+        found = {kind: {n: t for (k, n), t in zip(keys, each, strict=True) if k == kind and t.tokens} for kind in parts}
+        return Evaluation(overall, found["category"], found["language"])
 
     def to_dict(self) -> dict[str, object]:
         """Bits per byte, and what they were measured on."""
@@ -83,16 +94,21 @@ class CategoryTally:
 def evaluate(
     model: LoopedTransformer,
     dataset: Dataset,
-    batches: Iterable[Batch],
+    batches: Iterable[Batch | None],
     device: torch.device,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Bits per byte of `batches`, in the caller's autocast. `check` is called between batches and may raise."""
+    """Bits per byte of `batches`, in the caller's autocast. `check` is called before each and may raise.
+
+    None stands for no batch, where other processes of a group have one more.
+    """
     evaluation = Evaluation()
     bytes_V = torch.tensor(dataset.token_bytes, dtype=torch.int64)
     with torch.no_grad():
         for batch in batches:
             check()
+            if batch is None:
+                continue
             tokens_BT, targets_BT, documents = batch.on(device)
             states_BTD = model(tokens_BT, documents)
             counted_BT = targets_BT != IGNORED

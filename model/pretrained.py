@@ -6,6 +6,7 @@ windows, norms of queries and keys, biases elsewhere) is refused by its name: a 
 model. Limit: weights are read into memory whole, in fp32.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from loopdata.errors import ConfigError, ShardError
-from model.checkpoint import WEIGHTS, read_checkpoint
+from model.checkpoint import STATE, WEIGHTS, read_checkpoint
 from model.config import ModelConfig
+from model.files import digest_of
 from model.looped import LoopedTransformer
 from model.parsing import parse
 
@@ -62,6 +64,24 @@ def read_dense(folder: str | Path) -> tuple[ModelConfig, Weights]:
     return config, _weights(path, config)
 
 
+def digest_of_dense(folder: str | Path) -> str:
+    """A digest of what `read_dense` reads, wherever it lies. ShardError where there are no weights."""
+    path = Path(folder)
+    weights = _weight_files(path)
+    described = [file for file in (path / "config.json",) if file.exists()]  # our own checkpoints have none
+    parts = [(file.name, digest_of(file)) for file in (*described, *weights)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _weight_files(path: Path) -> list[Path]:
+    """Our checkpoint's weights, or all `*.safetensors` of a folder."""
+    ours = (path / STATE).exists() and (path / WEIGHTS).exists()
+    files = [path / WEIGHTS] if ours else sorted(path.glob("*.safetensors"))
+    if not files:
+        raise ShardError(f"{path} holds no *.safetensors", "name a checkpoint, or a folder of a Llama or Qwen2 model")
+    return files
+
+
 def _config(found: Mapping[str, Any], path: Path) -> ModelConfig:
     rope = found.get("rope_parameters") or found.get("rope_scaling") or {}
     wanted = {
@@ -93,10 +113,7 @@ def _config(found: Mapping[str, Any], path: Path) -> ModelConfig:
 
 
 def _weights(path: Path, config: ModelConfig) -> Weights:
-    files = sorted(path.glob("*.safetensors"))
-    if not files:
-        raise ShardError(f"{path} holds no *.safetensors")
-    found = {name: tensor for file in files for name, tensor in load_file(file).items()}
+    found = {name: tensor for file in _weight_files(path) for name, tensor in load_file(file).items()}
     result: Weights = {}
     for name, tensor in found.items():
         if name == "lm_head.weight" and config.tie_embeddings:

@@ -2,8 +2,8 @@
 
 Enters: a TrainConfig and a listener. Leaves: in `out` checkpoints, metrics.jsonl and result.json; a Result. On a CPU a
 training that was stopped and resumed ends with the same bytes as one that was not. The loss of a step is the mean over
-all its targets, however they are spread over batches and processes. Limit: the first process of a group evaluates while
-the others wait.
+all its targets, however they are spread over batches and processes. Processes share evaluation too, and agree
+before each of its batches, as after each step, whether to go on. Limit: the first writes while the others wait.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from model.checkpoint import Progress, check_origin, newest_checkpoint, save_che
 from model.config import ModelConfig, as_mapping, load_model_config
 from model.context import LoopGradient
 from model.cost import count_parameters, flops_per_token
-from model.data import Batch, StepBatches, TrainingOrder, held_out_batches
+from model.data import Batch, StepBatches, TrainingOrder, held_out_turns
 from model.device import choose_device, enough_memory, peak_megabytes, threads, uses_bf16, utilisation
 from model.evaluation import CategoryTally, evaluate
 from model.files import write_json
@@ -37,7 +37,7 @@ from model.journal import Journal
 from model.looped import LoopedTransformer
 from model.objective import Objective
 from model.optimiser import learning_rate, make_optimisers
-from model.pretrained import read_dense
+from model.pretrained import digest_of_dense, read_dense
 from model.result import Result, read_result, write_result
 from model.train_config import TrainConfig, identity
 
@@ -58,8 +58,8 @@ def train(config: TrainConfig, on_event: Listener = lambda event: None) -> Resul
     model_config = load_model_config(config.model, dataset.vocab_size, config.loops)
     _check_fit(model_config, dataset)
     device = choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
-    with joined(device) as group:
-        origin = describe_origin(config, model_config, dataset, group.size)
+    with joined(device, config.context_parallel) as group:
+        origin = describe_origin(config, model_config, dataset, group.teams)
         recorded = read_result(Path(config.out), origin)
         group.wait()  # so that no process is told of a result that another has just written
         if recorded is not None:
@@ -74,14 +74,21 @@ def _unheard(event: dict[str, Any]) -> None:
     """Only the first process of a group speaks."""
 
 
-def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, processes: int = 1) -> dict[str, Any]:
+def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, teams: int = 1) -> dict[str, Any]:
     """What a result depends on, as JSON gives it back; checkpoints and results are compared by it."""
     data = {"tokenizer": dataset.tokenizer, "vocab_size": dataset.vocab_size, "length": dataset.length}
     data["content"] = _content(dataset)
     origin: dict[str, Any] = json.loads(
-        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, processes)})
+        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, teams) | _start(config)})
     )
     return origin
+
+
+def _start(config: TrainConfig) -> dict[str, Any]:
+    """The model that a training begins with by its content, wherever it lies."""
+    if config.start is None:
+        return {}
+    return {"start": {"content": digest_of_dense(config.start.checkpoint), "fold": config.start.fold}}
 
 
 def _content(dataset: Dataset) -> str:
@@ -120,7 +127,7 @@ class _Training:
         self.shared = share(self.objective, self.group, self.device)
         self.optimisers = make_optimisers(self.model, config)
         self.integrity = Integrity(self.model, self.group, config.verify_every)
-        self.steps = config.total_steps(len(self.dataset.order), self.dataset.length, self.group.size)
+        self.steps = config.total_steps(len(self.dataset.order), self.dataset.length, self.group.teams)
         self.out = Path(config.out)
         self.progress = Progress()
         self.bf16 = uses_bf16(config.dtype, self.device, count_parameters(self.model)["total"])
@@ -132,15 +139,15 @@ class _Training:
             self.model.compile_blocks()
         if self.progress.step == 0:
             self.progress.before = self._evaluate("before")
+        self._settle()
         began = (time.monotonic(), self.progress.step, self.progress.tokens)
         with self._journal() as journal, self._coming() as coming:
             while self.progress.step < self.steps:
-                metrics = self._step(next(coming))
+                metrics = self._step([batch.share_of(self.group) for batch in next(coming)])
                 if journal is not None:
                     journal.write(metrics)
                 self._tell(metrics, began)
-                self.stop.wanted = bool(self.group.sum(float(self.stop.wanted))[0])
-                if self.stop.wanted or self._due():
+                if self._stop_wanted() or self._due():
                     self._save()
                 self._leave_if_wanted()
         return self._finish()
@@ -150,18 +157,28 @@ class _Training:
             return nullcontext()
         return Journal(self.out / "metrics.jsonl", self.progress.step, self.config.tensorboard)
 
+    def _settle(self) -> None:
+        """A pass for nothing, in a group: sums are laid out anew after the first, and would round otherwise then."""
+        if self.group.size == 1 or self.progress.step == self.steps:
+            return
+        order, places = TrainingOrder(self.dataset, self.config.seed.order), self._places(self.progress.sequences)
+        with enough_memory(self.config.batch_sequences, self.config.accumulation):
+            self._backward([order.batch(*place).share_of(self.group) for place in places])
+        self.objective.take_loop_squares()
+        self.model.zero_grad(set_to_none=True)
+
     def _coming(self) -> StepBatches:
         order = TrainingOrder(self.dataset, self.config.seed.order)
         return StepBatches(order, self._places, self.progress.sequences, self._step_sequences)
 
     @property
     def _step_sequences(self) -> int:
-        return self.config.batch_sequences * self.config.accumulation * self.group.size
+        return self.config.batch_sequences * self.config.accumulation * self.group.teams
 
     def _places(self, begin: int) -> list[tuple[int, int]]:
         """(position, sequences) of this process's batches of the step that begins at a place of the order."""
         size, group = self.config.batch_sequences, self.group
-        return [(begin + (n * group.size + group.rank) * size, size) for n in range(self.config.accumulation)]
+        return [(begin + (n * group.teams + group.team) * size, size) for n in range(self.config.accumulation)]
 
     def _resume(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
@@ -189,7 +206,8 @@ class _Training:
         self._require_finite("the norm of the gradient", norm, batches)
         taken = self._take_or_skip(loss, rate)
         self.integrity.after_update()
-        tokens, seconds = self.group.sum(sum(batch.num_tokens for batch in batches))[0], time.monotonic() - began
+        counted = self.group.sum(sum(batch.num_tokens for batch in batches))[0]
+        tokens, seconds = counted / self.group.context, time.monotonic() - began
         self._advance(int(tokens), seconds, loss)
         line: dict[str, Any] = {
             "step": number,
@@ -272,14 +290,14 @@ class _Training:
         self.group.wait()
 
     def _evaluate(self, when: str) -> dict[str, Any]:
-        """By the first process; the others wait, and have nothing to say."""
-        found: dict[str, Any] = {}
-        if self.group.leads:
-            batches = held_out_batches(self.dataset, self.config.eval_sequences, self.config.batch_sequences)
-            with self._precision(), enough_memory(self.config.batch_sequences, self.config.accumulation):
-                found = evaluate(self.model, self.dataset, batches, self.device, self._leave_if_wanted).to_dict()
-            self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})
-        self.group.wait()
+        """Of the held-out split; each process measures its share of it."""
+        config, group = self.config, self.group
+        turns = held_out_turns(self.dataset, config.eval_sequences, config.batch_sequences, group.team, group.teams)
+        batches = (None if batch is None else batch.share_of(group) for batch in turns)
+        with self._precision(), enough_memory(config.batch_sequences, config.accumulation):
+            mine = evaluate(self.model, self.dataset, batches, self.device, self._leave_together)
+        found = mine.over(group, self.categories, self.dataset.languages).to_dict()
+        self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})
         return found
 
     def _finish(self) -> Result:
@@ -314,6 +332,15 @@ class _Training:
             self.on_event(event)
         except KeyboardInterrupt:
             self.stop.wanted = True
+
+    def _stop_wanted(self) -> bool:
+        """Whether any process of the group is to leave: then all do."""
+        self.stop.wanted = bool(self.group.sum(float(self.stop.wanted))[0])
+        return self.stop.wanted
+
+    def _leave_together(self) -> None:
+        self._stop_wanted()
+        self._leave_if_wanted()
 
     def _leave_if_wanted(self) -> None:
         if self.stop.wanted:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.text import Text
 
-from loopdata.dedup.index import COPY as COPY_OF_INDEXED
+from loopdata.dedup.against import COPY as COPY_OF_INDEXED
 from loopdata.engine.ledger import Ledger, manifests
 from loopdata.engine.tables import read_table, read_tables
 from loopdata.engine.unit import Manifest

@@ -2,7 +2,8 @@
 
 Enters: the folder of a finished run. Leaves: a folder that `near_dedup: {index: …}` reads, with the signatures of all
 documents that the run kept, held-out ones and context too. Permutations and grams are those of the run's `near_dedup`,
-or the usual ones where it has none. Limit: it reads the texts of the run once more, in this process.
+or the usual ones where it has none; so is the least threshold that the index can be asked for, unless another is given.
+Limit: it reads the texts of the run once more, in this process.
 """
 
 from collections.abc import Iterator
@@ -15,22 +16,22 @@ from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.near import NearDedup
 from loopdata.engine.ledger import Ledger, manifests
 from loopdata.engine.tables import read_tables
-from loopdata.errors import ConfigError, RunError
+from loopdata.errors import RunError
 from loopdata.storage import Folder
 from pipelines.run_file import resolve
 
 
-def save_index(run: str, out: str) -> int:
+def save_index(run: str, out: str, threshold: float | None = None) -> int:
     """Write the index; return how many documents it holds. RunError for a run that is not complete."""
-    folder, target = Folder(run), Folder(out)
+    folder = Folder(run)
     ledger = Ledger.read(folder)
     if not ledger.complete:
         raise RunError(f"the run {run} is not complete", "finish it by `loopdata run`")
-    if target.exists(index.ABOUT):
-        raise ConfigError(f"{out} holds an index already", "give another folder")
     steps = resolve(yaml.safe_load(folder.read("run.yaml"))).corpus
     near = next((step for step in steps if isinstance(step, NearDedup)), NearDedup())
-    return index.save(target, _documents(folder, ledger, near.text), near.kind, near.text)
+    if threshold is not None:
+        near = NearDedup(near.config.model_copy(update={"threshold": threshold}))
+    return index.save(Folder(out), _documents(folder, ledger, near.text), near.kind, near.rule.bands, near.text)
 
 
 def _documents(folder: Folder, ledger: Ledger, column: str) -> Iterator[pa.Table]:

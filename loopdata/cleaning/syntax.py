@@ -20,6 +20,7 @@ from loopdata.syntax.damage import damage
 from loopdata.syntax.fragments import best_reading
 from loopdata.syntax.grammars import GRAMMARS, grammar_versions
 from loopdata.syntax.parse import Limits, Refusal, Tree, forget, parse
+from loopdata.syntax.survey import survey
 
 COLUMNS = {
     "ast_error_share": pa.float64(),
@@ -27,7 +28,8 @@ COLUMNS = {
     "ast_classes": pa.int64(),
     "ast_comment_share": pa.float64(),  # of bytes
     "ast_imports": pa.int64(),
-    "ast_depth": pa.int64(),
+    "ast_function_depth": pa.int64(),  # functions within functions: 1 where none contains another
+    "ast_class_depth": pa.int64(),
 }
 # Set by reading what would be dropped of real files, and by texts of other languages (docs/log.md). Null: the errors of
 # this grammar say little: macros of C, templates in HTML, dialects of SQL, gaps of Kotlin, zsh; Markdown has none.
@@ -43,7 +45,18 @@ DEFAULT_SHARES: dict[str, float | None] = {
 }
 
 
-class SyntaxConfig(Strict):
+class ParseConfig(Strict):
+    """What may be parsed: bytes of a text, nodes from the root to the deepest leaf (a query sees no deeper)."""
+
+    max_bytes: int = Field(default=Limits().max_bytes, ge=0)
+    max_depth: int = Field(default=Limits().max_depth, ge=1, le=60_000)
+
+    def limits(self) -> Limits:
+        """The same for `parse`."""
+        return Limits(max_bytes=self.max_bytes, max_depth=self.max_depth)
+
+
+class SyntaxConfig(ParseConfig):
     """Shares are of bytes, 0 to 1; a value on the threshold is kept. Null switches a rule off."""
 
     max_error_share: float | None = Field(default=0.3, ge=0, le=1)
@@ -51,8 +64,6 @@ class SyntaxConfig(Strict):
     max_error_share_of_fragments: float | None = Field(default=0.3, ge=0, le=1)
     fragments: Literal["born", "all", "none"] = "born"  # which documents are fragments: those with a parent
     refused: Literal["mark", "drop"] = "mark"
-    max_bytes: int = Field(default=Limits().max_bytes, ge=0)
-    max_depth: int = Field(default=Limits().max_depth, ge=1)
 
     @field_validator("max_error_share_of")
     @classmethod
@@ -73,14 +84,15 @@ class Found(NamedTuple):
     classes: int | None = None
     comment_share: float | None = None
     imports: int | None = None
-    depth: int | None = None
+    function_depth: int | None = None
+    class_depth: int | None = None
 
 
 class Syntax(Stage):
     """Parses documents and drops what is broken."""
 
     name = "syntax"
-    version = 2
+    version = 3
     Config = SyntaxConfig
     categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {
@@ -90,7 +102,7 @@ class Syntax(Stage):
 
     def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
         super().__init__(config, label=label, seed=seed)
-        self.limits = Limits(max_bytes=self.config.max_bytes, max_depth=self.config.max_depth)
+        self.limits = self.config.limits()
 
     def identity(self) -> dict[str, Any]:
         """With the versions of the grammars."""
@@ -136,9 +148,11 @@ class Syntax(Stage):
         if limit is not None and share > limit:
             rule = "fragment_error_share" if fragment else "error_share"
             fates.append(Fate(doc_id, self.label, "dropped", rule, share, limit, details=tree.language))
-        counts = tree.survey
-        size = max(len(tree.source), 1)
-        return Found(share, counts.functions, counts.classes, counts.comment_bytes / size, counts.imports, counts.depth)
+        counts = survey(tree.outline)
+        comments = counts.comment_bytes / max(len(tree.source), 1)
+        return Found(
+            share, counts.functions, counts.classes, comments, counts.imports, counts.function_depth, counts.class_depth
+        )
 
     def _limit(self, language: str, fragment: bool) -> float | None:
         config: SyntaxConfig = self.config

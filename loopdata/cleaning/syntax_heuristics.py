@@ -19,25 +19,17 @@ from tree_sitter import Node
 
 from loopdata import schema
 from loopdata.cleaning.rules import RulesConfig, RuleStage
+from loopdata.cleaning.syntax import ParseConfig
 from loopdata.compiled import compiled
+from loopdata.config import Strict
 from loopdata.stage import Fate, Outcome
 from loopdata.syntax.grammars import grammar_versions
 from loopdata.syntax.node_kinds import body_of
 from loopdata.syntax.parse import Tree, parse
-from loopdata.syntax.survey import (
-    ASSERTION,
-    CALL,
-    CLASS,
-    COMMENT,
-    FUNCTION,
-    IMPORT,
-    PLACEHOLDER,
-    PRINTS,
-    RETURN,
-    STRING,
-)
+from loopdata.syntax.survey import Nodes
 
 _ASSERTS = re.compile(rb"(?:\w+\.)*assert\w*\(", re.IGNORECASE)
+_PRINTS = re.compile(rb"print\b")
 _TODO = re.compile(rb"\b(?:todo|fixme|your code here)\b", re.IGNORECASE)
 _IS_BLANK = np.array([byte in b" \t\n\r\v\f" for byte in range(256)], np.bool_)
 
@@ -48,14 +40,19 @@ class Facts:
     def __init__(self, tree: Tree, error_share: float | None) -> None:
         self.tree = tree
         self.error_share = error_share
-        self.nodes = tree.features.nodes
+        self.outline = tree.outline
+
+    @property
+    def details(self) -> Nodes:
+        """Strings, calls and such; only some rules ask for them."""
+        return self.tree.details
 
     @cached_property
     def docstrings(self) -> list[Node]:
         """Strings that are the first statement of a Python module, class or function."""
         if self.tree.language != "Python":
             return []
-        bodies = [body_of(node, "Python") for role in (CLASS, FUNCTION) for node in self.nodes[role]]
+        bodies = [body_of(node, "Python") for role in ("class", "function") for node in self.outline[role]]
         firsts = (_first_statement(body) for body in [self.tree.root, *bodies] if body is not None)
         found = [node.child(0) for node in firsts if node is not None and node.type == "expression_statement"]
         return [node for node in found if node is not None and node.type == "string"]
@@ -63,7 +60,7 @@ class Facts:
     @cached_property
     def comments(self) -> list[tuple[int, int]]:
         """Spans of comments and docstrings, in order and apart from each other."""
-        return _merged([*self.nodes[COMMENT], *self.docstrings])
+        return _merged([*self.outline["comment"], *self.docstrings])
 
     @cached_property
     def characters(self) -> int:
@@ -113,21 +110,21 @@ def comments(facts: Facts) -> float:
 
 def plain_comments(facts: Facts) -> float:
     """Share of characters in comments, docstrings left out: a file of nothing but documentation is no empty file."""
-    return _share(facts.size(_merged(facts.nodes[COMMENT])), facts.characters)
+    return _share(facts.size(_merged(facts.outline["comment"])), facts.characters)
 
 
 def strings(facts: Facts) -> float:
     """Share of characters in strings, of those outside comments."""
     docstrings = {node.id for node in facts.docstrings}
-    found = _merged(node for node in facts.nodes[STRING] if node.id not in docstrings)
+    found = _merged(node for node in facts.details["string"] if node.id not in docstrings)
     return _share(facts.size(found), facts.characters - facts.comment_characters)
 
 
 def asserts(facts: Facts) -> float:
     """Share of lines with an assertion, or a call of something named like one."""
     source = facts.tree.source
-    calls = [node for node in facts.nodes[CALL] if _ASSERTS.match(source, node.start_byte)]
-    return facts.share_of_lines(sorted([*facts.nodes[ASSERTION], *calls], key=lambda node: node.start_byte))
+    calls = [node for node in facts.details["call"] if _ASSERTS.match(source, node.start_byte)]
+    return facts.share_of_lines(sorted([*facts.details["assertion"], *calls], key=lambda node: node.start_byte))
 
 
 def todos(facts: Facts) -> float:
@@ -140,36 +137,36 @@ def todos(facts: Facts) -> float:
 
 def imports(facts: Facts) -> float:
     """Share of lines of imports."""
-    return facts.share_of_lines(facts.nodes[IMPORT])
+    return facts.share_of_lines(facts.outline["import"])
 
 
 def import_text(facts: Facts) -> float:
     """Share of characters in imports, of all: a file that imports and documents is no empty file either."""
-    return _share(facts.size(_merged(facts.nodes[IMPORT])), facts.characters)
+    return _share(facts.size(_merged(facts.outline["import"])), facts.characters)
 
 
 def passes(facts: Facts) -> float:
     """Share of lines with a `pass`."""
-    return facts.share_of_lines(facts.nodes[PLACEHOLDER])
+    return facts.share_of_lines(facts.details["placeholder"])
 
 
 def prints(facts: Facts) -> float:
     """Share of lines of calls of `print`."""
     source = facts.tree.source
-    return facts.share_of_lines(node for node in facts.nodes[CALL] if PRINTS.match(source, node.start_byte))
+    return facts.share_of_lines(node for node in facts.details["call"] if _PRINTS.match(source, node.start_byte))
 
 
 def trivial_functions(facts: Facts) -> float:
     """Functions that only return something, to a line of code."""
-    bodies = (body_of(node, facts.tree.language) for node in facts.nodes[FUNCTION])
+    bodies = (body_of(node, facts.tree.language) for node in facts.outline["function"])
     return _share(sum(body is not None and _only_returns(body) for body in bodies), facts.code_lines)
 
 
 def no_logic(facts: Facts) -> float:
     """Imports, functions, classes, returns and variables of classes, to a line of code."""
-    lines_of_imports = facts.share_of_lines(facts.nodes[IMPORT])
-    others = sum(len(facts.nodes[role]) for role in (FUNCTION, CLASS, RETURN))
-    bodies = (body_of(node, facts.tree.language) for node in facts.nodes[CLASS])
+    lines_of_imports = facts.share_of_lines(facts.outline["import"])
+    others = len(facts.outline["function"]) + len(facts.outline["class"]) + len(facts.details["return"])
+    bodies = (body_of(node, facts.tree.language) for node in facts.outline["class"])
     variables = sum(_is_variable(child) for body in bodies if body is not None for child in body.named_children)
     return lines_of_imports + _share(others + variables, facts.code_lines)
 
@@ -241,8 +238,8 @@ def _is_variable(statement: Node) -> bool:
     return left is not None and left.type == "identifier"
 
 
-class SyntaxHeuristicsConfig(RulesConfig):
-    """Rules on trees."""
+class SyntaxHeuristicsConfig(RulesConfig, ParseConfig):
+    """Rules on trees. What may be parsed is as in `syntax`: where its limits are raised, so should these be."""
 
     measures = tuple(MEASURES)
 
@@ -256,6 +253,10 @@ class SyntaxHeuristics(RuleStage):
         **{name: schema.DOCUMENT[name] for name in ("doc_id", "category", "text", "language")},
         "ast_error_share": pa.float64(),  # null where there is no tree
     }
+
+    def __init__(self, config: Strict | None = None, *, label: str = "", seed: int = 0) -> None:
+        super().__init__(config, label=label, seed=seed)
+        self.limits = self.config.limits()
 
     def identity(self) -> dict[str, Any]:
         """With the versions of the grammars."""
@@ -275,7 +276,7 @@ class SyntaxHeuristics(RuleStage):
 
     def _end(self, doc_id: str, text: bytes, language: str, share: float) -> Fate | None:
         """What ends a document, None where it is kept."""
-        tree = parse(text, language)
+        tree = parse(text, language, self.limits)
         if not isinstance(tree, Tree):
             return None
         facts = Facts(tree, share)

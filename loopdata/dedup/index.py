@@ -1,38 +1,44 @@
-"""A saved index of what exists, and the stage that drops new near copies of it, row by row.
+"""A saved index of what exists, as files that are asked by ranges: none of it need fit in memory.
 
-Enters: documents that were kept before, as tables with `doc_id` and `text`; later, new documents. Leaves: a folder
-with `index.json` and one Parquet file: of each document its signature, how many different grams it has, and a sketch,
-the SKETCH least of their hashes; later, the new documents without near copies of those. The old texts are not needed:
-of two documents with at most SKETCH grams each the Jaccard similarity is exact; else it is that of the least grams of
-their union (Bar-Yossef et al. 2002), with a standard error of sqrt(J(1-J)/SKETCH), 0.014 at 0.7. Every line counts
-here, also one that is boilerplate among new documents. Limit: each worker holds a whole index in memory.
+Enters: documents that were kept before, as tables with `doc_id` and `text`. Leaves: a folder with `index.json` and, for
+every SEGMENT documents, two files: band hashes in ascending order, each with the place of its document's record; and
+the records. A record holds the id, the signature, how many different grams there are, and a sketch, the SKETCH least of
+their hashes. The texts are not needed: of two documents with at most SKETCH grams each the Jaccard similarity is exact;
+else it is that of the least grams of their union (Bar-Yossef et al. 2002), with a standard error of
+sqrt(J(1-J)/SKETCH), 0.014 at 0.7. Every page and record carries its own checksum, so that what is read is checked
+without reading the rest. Limit: bands are those of one threshold; a lower one needs another index.
 """
 
-import io
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NamedTuple
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
-from loopdata import schema
-from loopdata.compiled import compiled
-from loopdata.config import Strict
-from loopdata.dedup.grams import gram_sets
-from loopdata.dedup.minhash import band_hashes, sign, sign_sets
-from loopdata.dedup.survivors import LISTED, TRIED, Rule, alike, insert
-from loopdata.errors import ConfigError
-from loopdata.stage import Fate, Outcome, Resource, Stage
-from loopdata.storage import Folder
+from loopdata.dedup.bands import Bands
+from loopdata.dedup.grams import Hashes, Ints, gram_sets
+from loopdata.dedup.minhash import Signatures, band_hashes, sign, sign_sets
+from loopdata.dedup.survivors import LISTED
+from loopdata.errors import ConfigError, StageError
+from loopdata.stage import Resource
+from loopdata.storage import Folder, Range
 
-COPY = "near_copy_of_indexed"
 SKETCH = 1_024
-FORMAT = 1
-ABOUT, ROWS = "index.json", "documents.parquet"
+SEGMENT = 250_000  # documents: their bands are sorted in memory, which takes some 0.5 GB
+GROUP_ROWS = 16_384  # band rows that are read at once
 BATCH_ROWS = 1_000
+FORMAT = 2
+ABOUT = "index.json"
+BANDS = pa.schema([("key", pa.uint64()), ("at", pa.uint64()), ("size", pa.uint32())])
+_NAME = re.compile(r"segments/\d{5,}\.(bands\.parquet|records)")
+_HEAD = struct.Struct("<IIQ")  # checksum of the rest, bytes of the id, grams
 
 
 class Grams(NamedTuple):
@@ -42,218 +48,258 @@ class Grams(NamedTuple):
     words: int
     grams: str  # words, masked_identifiers
 
-    def schema(self) -> pa.Schema:
-        """Of the file: a signature is `permutations` 32-bit minima, a sketch ascending 64-bit hashes."""
-        signature = pa.binary(4 * self.permutations)
-        return pa.schema(
-            [("doc_id", pa.string()), ("signature", signature), ("grams", pa.int64()), ("sketch", pa.large_binary())]
-        )
+
+class Record(NamedTuple):
+    """What is kept of a document: `grams` of it there are, the least of them, ascending, are in `sketch`."""
+
+    doc_id: str
+    grams: int
+    signature: Signatures
+    sketch: Hashes
 
 
-def save(folder: Folder, tables: Iterable[pa.Table], kind: Grams, column: str = "text") -> int:
-    """Write the index of all documents of `tables` that have grams; return how many these are."""
-    rows = 0
-    with folder.create(ROWS) as stream, pq.ParquetWriter(pa.PythonFile(stream, mode="w"), kind.schema()) as writer:
-        for table in tables:
-            for batch in table.select(["doc_id", column]).to_batches(max_chunksize=BATCH_ROWS):
-                found = _rows(pa.table(batch).filter(batch[column].is_valid()), kind, column)
-                writer.write_table(found)
-                rows += found.num_rows
-        writer.close()
-    about = {"format": FORMAT, "kind": kind._asdict(), "rows": rows, "bytes": stream.num_bytes}
-    about["sha256"] = stream.hexdigest()
-    folder.write_atomic(ABOUT, json.dumps(about, indent=2).encode())
+class Segment(NamedTuple):
+    """Some documents: sizes of the two files in bytes, and the SHA-256 of the footer that describes the bands."""
+
+    number: int
+    documents: int
+    bands_bytes: int
+    records_bytes: int
+    footer: str
+
+    @property
+    def bands_name(self) -> str:
+        return f"segments/{self.number:05d}.bands.parquet"
+
+    @property
+    def records_name(self) -> str:
+        return f"segments/{self.number:05d}.records"
+
+
+def save(folder: Folder, tables: Iterable[pa.Table], kind: Grams, bands: Bands, column: str = "text") -> int:
+    """Write the index of all documents of `tables` that have grams; return how many these are.
+
+    ConfigError for a folder that holds anything but what a call that was cut off left there.
+    """
+    _clear(folder)
+    batches = (
+        pa.table(batch).filter(batch[column].is_valid())
+        for table in tables
+        for batch in table.select(["doc_id", column]).to_batches(max_chunksize=BATCH_ROWS)
+    )
+    segments: list[Segment] = []
+    while (first := next(batches, None)) is not None:
+        segments.append(_write_segment(folder, len(segments), chain([first], batches), kind, bands, column))
+    rows = sum(segment.documents for segment in segments)
+    about = {"format": FORMAT, "kind": kind._asdict(), "bands": bands, "documents": rows, "segments": segments}
+    folder.write_atomic(ABOUT, json.dumps(about, indent=1).encode())
     return rows
 
 
-def _rows(table: pa.Table, kind: Grams, column: str) -> pa.Table:
+def _clear(folder: Folder) -> None:
+    names = [file.name for file in folder.files()]
+    if ABOUT in names:
+        raise ConfigError(f"{folder.url} holds an index already", "give another folder")
+    if other := [name for name in names if not _NAME.fullmatch(name)]:
+        raise ConfigError(f"{folder.url} is no index: it holds {other[0]}", "give a folder that is empty or not there")
+    for name in names:
+        folder.remove(name)
+
+
+def _write_segment(
+    folder: Folder, number: int, batches: Iterator[pa.Table], kind: Grams, bands: Bands, column: str
+) -> Segment:
+    """The next SEGMENT documents of `batches`, or all that are left."""
+    segment, count = Segment(number, 0, 0, 0, ""), 0
+    keys, places, sizes = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], [np.zeros(0, np.uint32)]
+    with folder.create(segment.records_name) as stream:
+        while count < SEGMENT and (table := next(batches, None)) is not None:
+            signatures, records = _records(table, kind, column)
+            lengths = np.array([len(record) for record in records], np.uint32)
+            keys.append(band_hashes(signatures, *bands).reshape(-1))
+            ends = np.cumsum(lengths, dtype=np.uint64) + np.uint64(stream.num_bytes)
+            places.append(np.repeat(ends - lengths, bands.bands))
+            sizes.append(np.repeat(lengths, bands.bands))
+            stream.write(b"".join(records))
+            count += len(records)
+    rows = _sorted(np.concatenate(keys), np.concatenate(places), np.concatenate(sizes))
+    with folder.create(segment.bands_name) as sink:
+        options: dict[str, Any] = {"use_dictionary": False, "write_page_checksum": True, "compression": "zstd"}
+        encoding = {"key": "DELTA_BINARY_PACKED", "at": "PLAIN", "size": "PLAIN"}
+        pq.write_table(rows, pa.PythonFile(sink, "w"), GROUP_ROWS, column_encoding=encoding, **options)
+    with folder.open(segment.bands_name) as written:
+        footer = _footer(written)
+    return Segment(number, count, sink.num_bytes, stream.num_bytes, footer)
+
+
+def _records(table: pa.Table, kind: Grams, column: str) -> tuple[Signatures, list[bytes]]:
     sets = gram_sets(table[column].combine_chunks().cast(pa.large_string()), kind.words)
+    some = np.flatnonzero([len(grams) for grams in sets])
+    sets = [sets[place] for place in some]
+    ids = table["doc_id"].take(pa.array(some)).to_pylist()
+    signatures = signatures_of(sets, kind.permutations)
+    return signatures, [_packed(Record(*row)) for row in zip(ids, map(len, sets), signatures, sets, strict=True)]
+
+
+def signatures_of(sets: Sequence[Hashes], permutations: int) -> Signatures:
     offsets = np.append(0, np.cumsum([len(grams) for grams in sets])).astype(np.int64)
-    signatures = sign_sets(np.concatenate([np.zeros(0, np.uint64), *sets]), offsets, kind.permutations)
-    columns = [
-        table["doc_id"],
-        pa.array([row.tobytes() for row in signatures], pa.binary(4 * kind.permutations)),
-        pa.array(np.diff(offsets)),
-        pa.array([grams[:SKETCH].tobytes() for grams in sets], pa.large_binary()),
-    ]
-    return pa.table(columns, schema=kind.schema()).filter(pa.array(np.diff(offsets) > 0))
+    return sign_sets(np.concatenate([np.zeros(0, np.uint64), *sets]), offsets, permutations)
 
 
-def find(path: str, kind: Grams) -> Resource:
-    """The file of a saved index. ConfigError where there is none, it is broken, or of other signatures than `kind`."""
-    folder = Folder(path)
-    try:
-        about = json.loads(folder.read(ABOUT))
-        found, sha256 = Grams(**about["kind"]), str(about["sha256"])
-        with folder.open(ROWS) as stream:
-            size = stream.seek(0, io.SEEK_END)
-    except FileNotFoundError:
-        raise ConfigError(f"{path} holds no saved index", f"give a folder with {ABOUT} and {ROWS}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"the index {path} is broken: {ABOUT} cannot be read", "save it again") from error
-    if about.get("format") != FORMAT:
-        raise ConfigError(f"the index {path} has the format {about.get('format')}, not {FORMAT}", "save it again")
-    for name, value in kind._asdict().items():
-        if getattr(found, name) != value:
-            raise ConfigError(
-                f"the index {path} was saved with {name}={getattr(found, name)}, not {value}",
-                f"set {name}: {getattr(found, name)}, or save it again",
-            )
-    if size != about.get("bytes"):
-        raise ConfigError(f"the index {path} is broken: {ROWS} has {size} bytes, not those saved", "save it again")
-    return Resource(folder, ROWS, sha256)
+def _packed(record: Record) -> bytes:
+    doc_id = record.doc_id.encode("utf-8", "surrogatepass")
+    body = record.signature.tobytes() + record.sketch[:SKETCH].tobytes() + doc_id
+    head = _HEAD.pack(0, len(doc_id), record.grams)[4:]
+    return zlib.crc32(head + body).to_bytes(4, "little") + head + body
+
+
+def _unpacked(raw: bytes, permutations: int) -> Record | None:
+    """None for bytes that are not a record."""
+    if len(raw) < _HEAD.size or zlib.crc32(raw[4:]) != int.from_bytes(raw[:4], "little"):
+        return None
+    _, id_bytes, grams = _HEAD.unpack(raw[: _HEAD.size])
+    sketch, doc_id = _HEAD.size + 4 * permutations, len(raw) - id_bytes
+    return Record(
+        raw[doc_id:].decode("utf-8", "surrogatepass"),
+        grams,
+        np.frombuffer(raw[_HEAD.size : sketch], np.uint32),
+        np.frombuffer(raw[sketch:doc_id], np.uint64),
+    )
+
+
+def _sorted(keys: Hashes, places: Hashes, sizes: Any) -> pa.Table:
+    """Rows by key, then as they came; of a key only the first LISTED, since no more are ever looked at."""
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    few = run_places(keys) < LISTED
+    order = order[few]
+    return pa.table([keys[few], places[order], sizes[order]], schema=BANDS)
+
+
+def run_places(keys: Any) -> Ints:
+    """Of sorted keys, the place of each within its run of equal ones."""
+    begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    sizes = np.diff(np.append(begins, len(keys)))
+    found: Ints = np.arange(len(keys)) - np.repeat(begins, sizes)
+    return found
+
+
+def _footer(stream: Any) -> str:
+    """SHA-256 of the footer of a Parquet file: where its pages lie, and what they hold at least and at most."""
+    end = stream.seek(-8, 2)
+    stream.seek(end - int.from_bytes(stream.read(4), "little"))
+    return hashlib.sha256(stream.read()).hexdigest()
 
 
 class Index:
-    """A saved index in memory; its bands are hashed and sorted once for each choice of them."""
+    """An index that was opened; it holds nothing but what `index.json` says."""
 
-    def __init__(self, table: pa.Table) -> None:
-        width = table.schema.field("signature").type.byte_width // 4
-        self.doc_ids = table["doc_id"].combine_chunks()
-        self.grams = table["grams"].to_numpy()
-        self.signatures = _values(table["signature"], np.uint32).reshape(-1, width)
-        self.sketches = _values(table["sketch"], np.uint64)
-        self.offsets = np.append(0, np.cumsum(np.minimum(self.grams, SKETCH)))
-        self._buckets: dict[tuple[int, int], tuple[Any, Any]] = {}
+    def __init__(self, folder: Folder, about: dict[str, Any]) -> None:
+        """ValueError, KeyError or TypeError where `about` is not what `save` writes."""
+        self.folder = folder
+        self.kind, self.bands = Grams(**about["kind"]), Bands(*about["bands"])
+        self.segments = tuple(Segment(*row) for row in about["segments"])
 
-    def buckets(self, bands: int, rows: int) -> tuple[Any, Any]:
-        """All band hashes, ascending, and the document of each."""
-        if (bands, rows) not in self._buckets:
-            keys = band_hashes(self.signatures, bands, rows).reshape(-1)
-            order = np.argsort(keys, kind="stable")
-            self._buckets[bands, rows] = keys[order], (order // bands).astype(np.uint32)
-        return self._buckets[bands, rows]
+    def meeting(self, wanted: Hashes) -> Iterator[tuple[int, pa.Table]]:
+        """Rows of BANDS whose key is one of the sorted `wanted`, by segment in order, and there by key.
 
+        Only row groups are read that may hold one. StageError where a file is gone, or not what was written.
+        """
+        for segment in self.segments:
+            for table in self._meeting(segment, wanted):
+                yield segment.number, table
 
-def _values(column: pa.ChunkedArray, kind: Any) -> Any:
-    return np.frombuffer(b"".join(memoryview(value.as_buffer()) for value in column), kind)
+    def _meeting(self, segment: Segment, wanted: Hashes) -> Iterator[pa.Table]:
+        try:
+            with self.folder.open(segment.bands_name) as stream:
+                if _footer(stream) != segment.footer:
+                    raise ValueError("it is not what was written")
+                with pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True) as parquet:
+                    for group in _groups(parquet.metadata, wanted):
+                        table = parquet.read_row_group(group, use_threads=False)
+                        keys = table["key"].to_numpy()
+                        place = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+                        yield table.filter(pa.array(wanted[place] == keys))
+        except FileNotFoundError:
+            raise self._gone(segment.bands_name) from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise self._broken(segment.bands_name, str(error)) from error
 
+    def records(self, segment: int, places: Sequence[int], sizes: Sequence[int]) -> list[Record]:
+        """Records of one segment by their place and size in bytes. StageError as of `meeting`."""
+        name = self.segments[segment].records_name
+        wanted = [Range(name, place, place + size) for place, size in zip(places, sizes, strict=True)]
+        try:
+            raw = list(self.folder.read_ranges(wanted))
+        except FileNotFoundError:
+            raise self._gone(name) from None
+        return [self._record(name, entry) for entry in raw]
 
-def read(raw: bytes) -> Index:
-    """The index of the bytes of its file: what a Resource loads."""
-    return Index(pq.read_table(io.BytesIO(raw), use_threads=False))
+    def __iter__(self) -> Iterator[Record]:
+        """Every record, as they were saved."""
+        for segment in self.segments:
+            with self.folder.open(segment.records_name) as stream:
+                while head := stream.read(_HEAD.size):
+                    _, id_bytes, grams = _HEAD.unpack(head)
+                    rest = 4 * self.kind.permutations + 8 * min(grams, SKETCH) + id_bytes
+                    yield self._record(segment.records_name, head + stream.read(rest))
 
+    def _record(self, name: str, raw: bytes) -> Record:
+        found = _unpacked(raw, self.kind.permutations)
+        if found is None:
+            raise self._broken(name, "a record is not what was written")
+        return found
 
-class AgainstConfig(Strict):
-    """`path`: the folder of the index; `column`: of the texts that its grams are of."""
+    def _gone(self, name: str) -> StageError:
+        return StageError(f"{self.folder.url}/{name} is gone", "save the index again")
 
-    path: str
-    column: str = "text"
-    words: int = Field(default=5, ge=1)
-    grams: str = "words"
-
-
-class AgainstIndex(Stage):
-    """Drops near copies of indexed documents."""
-
-    name = "against_index"
-    Config = AgainstConfig
-    needs: ClassVar[dict[str, pa.DataType]] = {"doc_id": schema.DOCUMENT["doc_id"]}
-
-    def __init__(self, config: AgainstConfig, rule: Rule, *, label: str = "", seed: int = 0) -> None:
-        """ConfigError as `find` raises it."""
-        super().__init__(config, label=label, seed=seed)
-        self.rule = rule
-        self.needs = {**type(self).needs, config.column: pa.large_string()}  # type: ignore[misc]
-        self._resource = find(config.path, Grams(rule.permutations, config.words, config.grams))
-
-    def resources(self) -> dict[str, Resource]:
-        return {"index": self._resource}
-
-    def identity(self) -> dict[str, Any]:
-        """Of the path only the name, which fates carry: an index that was moved is still the same."""
-        config = self.config.model_dump() | {"path": self.index_name}
-        return super().identity() | {"config": config, "rule": repr(self.rule)}
-
-    @property
-    def index_name(self) -> str:
-        return str(self.config.path).rstrip("/").rpartition("/")[2]
-
-    def apply(self, table: pa.Table) -> Outcome:
-        """Drop what is at least `threshold` like an indexed document."""
-        index = self._resource.load(read)
-        texts = table[self.config.column].combine_chunks().fill_null("")
-        signatures, _ = sign(texts, self.rule.permutations, self.config.words)
-        sets = gram_sets(texts, self.config.words)
-        fates = []
-        for place, grams in enumerate(sets):
-            found = self._copy(index, grams, signatures[place]) if len(grams) else None
-            if found is not None:
-                fates.append(self._fate(table["doc_id"][place].as_py(), *found))
-        ended = {fate.subject for fate in fates}
-        keep = [doc_id not in ended for doc_id in table["doc_id"].to_pylist()]
-        return Outcome(table.filter(pa.array(keep, pa.bool_())), fates)
-
-    def _copy(self, index: Index, grams: Any, signature: Any) -> tuple[str, float, float, bool] | None:
-        """The document that this is a copy of: its id, their similarity, the estimate, whether it is exact."""
-        bands = self.rule.bands
-        keys, documents = index.buckets(*bands)
-        mine = band_hashes(signature.reshape(1, -1), *bands)[0]
-        found, scores = np.empty(TRIED, np.int64), np.empty(TRIED, np.float64)
-        count = _nearest(mine, keys, documents, index.signatures, signature, self.rule.floor, found, scores)
-        for place in range(count):
-            other = int(found[place])
-            sketch = index.sketches[index.offsets[other] : index.offsets[other + 1]]
-            exact = len(grams) <= SKETCH and index.grams[other] <= SKETCH
-            similarity = sketch_similarity(grams[:SKETCH], len(grams), sketch, index.grams[other])
-            if similarity >= self.rule.threshold:
-                return index.doc_ids[other].as_py(), float(similarity), float(scores[place]), exact
-        return None
-
-    def _fate(self, doc_id: str, ref: str, similarity: float, estimated: float, exact: bool) -> Fate:
-        how = "exact" if exact else f"of {SKETCH} least grams"
-        details = f"estimated={estimated:.3f} similarity={how} index={self.index_name}"
-        return Fate(doc_id, self.label, "dropped", COPY, similarity, self.rule.threshold, ref, details)
+    def _broken(self, name: str, cause: str) -> StageError:
+        return StageError(f"{self.folder.url}/{name} is broken: {' '.join(cause.split())}", "save the index again")
 
 
-@compiled
-def _nearest(
-    mine: Any, keys: Any, documents: Any, signatures: Any, signature: Any, floor: Any, found: Any, scores: Any
-) -> Any:
-    """Write the documents that share a band, the most alike first, to `found`; return how many there are."""
-    count, seen = 0, {np.int64(-1)}
-    for key in mine:
-        first = np.searchsorted(keys, key)
-        for at in range(first, min(first + LISTED, len(keys))):
-            other = np.int64(documents[at])
-            if keys[at] != key:
-                break
-            if other in seen:
-                continue
-            seen.add(other)
-            score = alike(signature, signatures[other])
-            if score >= floor:
-                count = insert(other, score, found, scores, count)
-    return count
+def _groups(metadata: Any, wanted: Hashes) -> Iterator[int]:
+    """Row groups that hold keys between which one of `wanted` lies."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        if group.num_rows:
+            found = group.column(0).statistics
+            first = np.searchsorted(wanted, np.uint64(found.min))
+            if first < len(wanted) and wanted[first] <= np.uint64(found.max):
+                yield number
 
 
-@compiled
-def sketch_similarity(left: Any, left_size: Any, right: Any, right_size: Any) -> Any:
-    """Jaccard similarity of two sets from their least values, ascending; exact where both are whole."""
-    most = left_size + right_size
-    if len(left) < left_size:
-        most = min(most, len(left))
-    if len(right) < right_size:
-        most = min(most, len(right))
-    both, count, i, j = 0, 0, 0, 0
-    while count < most and (i < len(left) or j < len(right)):
-        if j == len(right) or (i < len(left) and left[i] < right[j]):
-            i += 1
-        elif i == len(left) or right[j] < left[i]:
-            j += 1
-        else:
-            both, i, j = both + 1, i + 1, j + 1
-        count += 1
-    return both / count if count else 0.0
+def open_index(path: str) -> tuple[Index, Resource]:
+    """A saved index, and what it is known by. ConfigError where there is none, or it is broken."""
+    folder = Folder(path)
+    sizes = {file.name: file.num_bytes for file in folder.files()}
+    try:
+        raw = folder.read(ABOUT)
+        about = json.loads(raw)
+        if about["format"] != FORMAT:
+            raise ConfigError(f"the index {path} has the format {about['format']}, not {FORMAT}", "save it again")
+        index = Index(folder, about)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} holds no saved index", f"give a folder with {ABOUT}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"the index {path} is broken: {ABOUT} cannot be read", "save it again") from error
+    for segment in index.segments:
+        for name, wanted in ((segment.bands_name, segment.bands_bytes), (segment.records_name, segment.records_bytes)):
+            if name not in sizes:
+                raise ConfigError(f"the index {path} is broken: {name} is missing", "save it again")
+            if sizes[name] != wanted:
+                found = f"{name} has {sizes[name]} bytes, not those saved"
+                raise ConfigError(f"the index {path} is broken: {found}", "save it again")
+    return index, Resource(folder, ABOUT, hashlib.sha256(raw).hexdigest())
 
 
 def minhashes(index: Index) -> Iterator[tuple[str, Any]]:
     """Each document with a datasketch LeanMinHash of its signature; fill a MinHashLSH with them for quick questions.
 
+    datasketch holds all of them in memory, so that this is for small indexes; a run asks the files themselves.
     ConfigError where datasketch is not installed. `minhash_of` makes the one to ask with.
     """
-    for doc_id, signature in zip(index.doc_ids.to_pylist(), index.signatures, strict=True):
-        yield doc_id, _lean(signature)
+    for record in index:
+        yield record.doc_id, _lean(record.signature)
 
 
 def minhash_of(text: str, kind: Grams) -> Any:

@@ -1,19 +1,19 @@
-"""What kinds of nodes mean: the tables of all languages compiled to one byte a kind.
+"""What kinds of nodes mean: the tables of all languages compiled to one byte a kind, or to a query.
 
 Enters: the tables of `kinds_*`, which name node types by role, `*` standing for any letters. Leaves: `roles(language)`,
-65,536 bytes in which the kind id of a node finds its role; a walk then costs one look-up a node. The first role of
-ORDER that names a kind wins. Limit: a role says what a node is, never what it holds: whether a call prints is read from
-its text.
+65,536 bytes in which the kind id of a node finds its role, for a walk; `query_of(language)`, for who wants the nodes of
+some roles only. The first role of ORDER that names a kind wins. Limit: a role says what a node is, never what it holds:
+whether a call prints is read from its text.
 """
 
 import fnmatch
 from collections.abc import Mapping
 from functools import cache
 
-from tree_sitter import Node
+from tree_sitter import Node, Query
 
 from loopdata.syntax import kinds_braces, kinds_data, kinds_functional, kinds_scripts
-from loopdata.syntax.grammars import kinds, named
+from loopdata.syntax.grammars import grammar, kinds, named
 
 # What strings with interpolation are made of, in all grammars.
 STRING_PARTS = (
@@ -29,7 +29,8 @@ TABLES: dict[str, Mapping[str, str]] = {
 # The field that holds a function's body, where it is not `body`. Haskell's grammar gives the type `a -> b` the node
 # type of a function as well: there, only what has the field is one.
 BODY_FIELD = {"Haskell": "match"}
-FEATURES = ("comment", "function", "class", "import", "string", "assertion", "placeholder", "call", "return")
+OUTLINE = ("comment", "function", "class", "import")
+DETAILS = ("string", "assertion", "placeholder", "call", "return")
 SPANS = ("function", "body", "class", "block", "statement", "expression")
 UNITS = ("comment", "function", "body", "class", "block", "statement")  # read well even inside an ERROR
 LEXEMES = ("comment", "string", "interpolation", "literal", "identifier", "string_part")
@@ -45,6 +46,15 @@ def roles(language: str, order: tuple[str, ...]) -> bytes:
         if name and is_named:
             result[kind] = _role(name, table, order)
     return bytes(result)
+
+
+@cache
+def query_of(language: str, wanted: tuple[str, ...]) -> Query | None:
+    """A query that captures the nodes of each role under its name; None where the language has none of them."""
+    loaded, order = grammar(language), ("", *OUTLINE, *DETAILS)
+    named_roles = zip(kinds(language), roles(language, order[1:]), strict=False)
+    patterns = dict.fromkeys(f"({name}) @{order[role]}" for name, role in named_roles if order[role] in wanted)
+    return Query(loaded, "\n".join(patterns)) if loaded is not None and patterns else None
 
 
 def _role(name: str, table: Mapping[str, str], order: tuple[str, ...]) -> int:

@@ -21,8 +21,10 @@ from typing import Literal, NamedTuple
 import pyarrow
 import tree_sitter
 
+from loopdata.syntax.depth import depth_of, is_deeper
 from loopdata.syntax.grammars import grammar
-from loopdata.syntax.survey import Features, Survey, features, survey
+from loopdata.syntax.node_kinds import DETAILS, OUTLINE
+from loopdata.syntax.survey import Nodes, nodes_by_role
 from loopdata.syntax.yaml_indents import longest_chain
 
 PIECE_BYTES = 4 << 10  # small, since only at their ends a grammar's own scanner can be counted and stopped
@@ -75,14 +77,14 @@ class Tree:
     work: int = field(default=0)
 
     @cached_property
-    def features(self) -> Features:
-        """Depth and the nodes of each role, by one walk over all nodes, made when first asked for."""
-        return features(self.root, self.language)
+    def outline(self) -> Nodes:
+        """The nodes of the roles in OUTLINE, by one query, made when first asked for."""
+        return nodes_by_role(self.root, self.language, OUTLINE)
 
     @cached_property
-    def survey(self) -> Survey:
-        """Depth and counts."""
-        return survey(self.features, self.root, self.source)
+    def details(self) -> Nodes:
+        """Likewise those in DETAILS, which are many and which few ask for."""
+        return nodes_by_role(self.root, self.language, DETAILS)
 
 
 class _Budget:
@@ -93,6 +95,7 @@ class _Budget:
         self.limits = limits
         self.max_work = limits.max_work(len(source))
         self.work = 0
+        self.next_look = min(_CALLS_A_LOOK - 1, self.max_work)  # calls that need no more than counting
         self.refusal: Refusal | None = None
         self.start = time.monotonic()
 
@@ -103,29 +106,35 @@ class _Budget:
     def progress(self, _offset: int, _has_error: bool) -> bool:
         """Count one call; True stops the parse."""
         self.work += 1
+        return self.work > self.next_look and self._is_spent()
+
+    def _is_spent(self) -> bool:
         if self.refusal is not None:
             return True
         if self.work > self.max_work:
             self.refusal = Refusal("work", self.work, self.max_work)
             return True
-        return self.work % _CALLS_A_LOOK == 0 and self._late()
-
-    def _late(self) -> bool:
+        self.next_look = min(self.work + _CALLS_A_LOOK - 1, self.max_work)
         spent = time.monotonic() - self.start
         if spent > self.limits.seconds:
             self.refusal = Refusal("time", spent, self.limits.seconds)
+            self.next_look = 0
         return self.refusal is not None
 
 
 def parse(text: str | bytes, language: str, limits: Limits = DEFAULT) -> Tree | Refusal:
-    """The tree of a text (bytes must be UTF-8), or why there is none. Asked again in the same batch, the same tree."""
+    """The tree of a text (bytes must be UTF-8), or why there is none. Asked again in the same batch, the same tree.
+
+    A tree that was made within other limits is held to these, as if it were parsed again.
+    """
     source = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    key = (language, limits, source)
-    known = _remembered.get(key)
-    if known is None:
-        known = parse_anew(source, language, limits)
-        _remembered.add(key, known)
-    return known
+    known = _remembered.get((language, source))
+    if known is None or (known.limits != limits and isinstance(known.found, Refusal)):
+        known = _Known(limits, parse_anew(source, language, limits))
+        _remembered.add((language, source), known)
+    if known.limits != limits and isinstance(known.found, Tree):
+        return _refused_unread(source, language, limits) or _within(known.found, limits)
+    return known.found
 
 
 def forget() -> None:
@@ -149,7 +158,7 @@ def parse_anew(source: bytes, language: str, limits: Limits = DEFAULT) -> Tree |
             raise
     if budget.refusal is not None:
         return budget.refusal
-    return _within_depth(Tree(source, language, found.root_node, budget.work), limits)
+    return _within(Tree(source, language, found.root_node, budget.work), limits)
 
 
 def _refused_unread(source: bytes, language: str, limits: Limits) -> Refusal | None:
@@ -157,7 +166,7 @@ def _refused_unread(source: bytes, language: str, limits: Limits) -> Refusal | N
     if len(source) > limits.max_bytes:
         return Refusal("bytes", len(source), limits.max_bytes)
     if len(source) >= _REPETITION_BYTES:
-        repetition = len(source) / len(_LZ4.compress(source, asbytes=True))
+        repetition = len(source) / len(_LZ4.compress(source))
         if repetition > limits.max_repetition:
             return Refusal("repetition", repetition, limits.max_repetition)
     if source.count(b"<") > limits.max_angles:
@@ -171,41 +180,39 @@ def _refused_unread(source: bytes, language: str, limits: Limits) -> Refusal | N
     return None
 
 
-def _within_depth(tree: Tree, limits: Limits) -> Tree | Refusal:
-    """Refuse a tree that is too deep."""
-    return Refusal("depth", tree.survey.depth, limits.max_depth) if _is_deeper(tree.root, limits.max_depth) else tree
+def _within(tree: Tree, limits: Limits) -> Tree | Refusal:
+    """Refuse a tree that took too much work, or is too deep."""
+    max_work = limits.max_work(len(tree.source))
+    if tree.work > max_work:
+        return Refusal("work", max_work + 1, max_work)  # where the parse would have stopped
+    return Refusal("depth", depth_of(tree.root), limits.max_depth) if is_deeper(tree.root, limits.max_depth) else tree
 
 
-def _is_deeper(root: tree_sitter.Node, max_depth: int) -> bool:
-    """Whether a leaf lies below a depth. A node with few below it cannot lead there, and is not entered."""
-    pending = [(root, 1)]
-    while pending:
-        node, depth = pending.pop()
-        if depth > max_depth:
-            return True
-        if depth + node.descendant_count - 1 > max_depth:
-            pending += [(child, depth + 1) for child in node.children]
-    return False
+class _Known(NamedTuple):
+    """What became of a text, and within which limits."""
+
+    limits: Limits
+    found: Tree | Refusal
 
 
 class _Remembered:
-    """The latest trees by content, the oldest forgotten first."""
+    """The latest trees by language and content, the oldest forgotten first."""
 
     def __init__(self) -> None:
-        self.trees: OrderedDict[tuple[str, Limits, bytes], Tree | Refusal] = OrderedDict()
+        self.trees: OrderedDict[tuple[str, bytes], _Known] = OrderedDict()
         self.num_bytes = 0
 
-    def get(self, key: tuple[str, Limits, bytes]) -> Tree | Refusal | None:
+    def get(self, key: tuple[str, bytes]) -> _Known | None:
         """What was remembered under this key."""
         return self.trees.get(key)
 
-    def add(self, key: tuple[str, Limits, bytes], found: Tree | Refusal) -> None:
+    def add(self, key: tuple[str, bytes], known: _Known) -> None:
         """Remember one, and forget as many of the oldest as the bounds ask for."""
-        self.trees[key] = found
-        self.num_bytes += len(key[2])
+        self.num_bytes += 0 if key in self.trees else len(key[1])
+        self.trees[key] = known
         while len(self.trees) > REMEMBERED_TREES or (self.num_bytes > REMEMBERED_BYTES and self.trees):
-            oldest, _ = self.trees.popitem(last=False)
-            self.num_bytes -= len(oldest[2])
+            (_, oldest), _ = self.trees.popitem(last=False)
+            self.num_bytes -= len(oldest)
 
     def clear(self) -> None:
         """Forget all."""

@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
         ("language", pa.string()),
     ]
 )
-NOTHING = (None,) * 6
+NOTHING = (None,) * 7
 
 
 def applied(*documents: tuple[str, str], parent: str | None = None, **config: Any) -> Outcome:
@@ -41,7 +41,7 @@ def found(outcome: Outcome) -> list[tuple[Any, ...]]:
 def test_the_columns_of_a_document():
     text = "import a\n# ab\nclass A:\n    def f(self):\n        pass\n"
     outcome = applied(("Python", text))
-    assert found(outcome) == [(0.0, 1, 1, 4 / len(text), 1, 7)]
+    assert found(outcome) == [(0.0, 1, 1, 4 / len(text), 1, 1, 1)]
     assert outcome.kept.column_names == [*SCHEMA.names, *Syntax.adds]
     assert outcome.fates == []
 

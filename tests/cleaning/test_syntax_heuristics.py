@@ -2,10 +2,10 @@
 
 import pytest
 
-from loopdata.cleaning.syntax_heuristics import MEASURES, SyntaxHeuristics
+from loopdata.cleaning.syntax import Syntax, SyntaxConfig
+from loopdata.cleaning.syntax_heuristics import MEASURES, SyntaxHeuristics, SyntaxHeuristicsConfig
 from loopdata.stage import Fate
 from loopdata.syntax import parse
-from loopdata.syntax.survey import PRINTS
 from tests.cleaning.rule_case import documents, hit, syntax_heuristics
 
 # rule, threshold: a text beyond it and its value, then texts that are kept: on the threshold, and what only looks alike
@@ -136,7 +136,17 @@ def test_it_stands_behind_syntax_and_parses_nothing_again(monkeypatch: pytest.Mo
     monkeypatch.setattr(parse, "parse_anew", counted)
     syntax_heuristics(documents("x = 1\n", "y = 2\n"), preset="opencoder")
     assert parsed == [b"x = 1\n", b"y = 2\n"]
+    parsed.clear()
+    table = Syntax(SyntaxConfig(max_bytes=7)).apply(documents("x = 1\n", "y = 234\n")).kept
+    config = SyntaxHeuristicsConfig(preset="none", rules={"max_comments": -1})
+    assert [fate.subject for fate in SyntaxHeuristics(config).apply(table).fates] == ["0"]
+    assert parsed == [b"x = 1\n", b"y = 234\n"]
 
 
-def test_a_print_is_a_word() -> None:
-    assert PRINTS.match(b"print(1)") and not PRINTS.match(b"printer(1)")
+@pytest.mark.parametrize(
+    ("limits", "ended"), [({"max_bytes": 6}, ["0"]), ({"max_bytes": 5}, []), ({"max_depth": 3}, [])]
+)
+def test_what_may_be_parsed_is_configured_as_in_syntax(limits: dict[str, int], ended: list[str]) -> None:
+    table = Syntax(SyntaxConfig()).apply(documents("x = 1\n")).kept
+    config = SyntaxHeuristicsConfig(preset="none", rules={"max_comments": -1}, **limits)
+    assert [fate.subject for fate in SyntaxHeuristics(config).apply(table).fates] == ended

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from loopdata.engine.exchange import partition_of, sort_rows
 from loopdata.engine.tasks import unit_value
 from loopdata.schema import DOCUMENT, cast, digest, document_schema, table_of
-from loopdata.stage import CorpusStage, Fate, Round
+from loopdata.stage import CorpusStage, Fate, Outcome, Round, Stage, Step
 
 COLUMNS = (
     "doc_id", "text_id", "category", "split", "use", "text", "source", "repo", "path", "language", "num_bytes",
@@ -28,8 +28,18 @@ def drive(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Fate]]:
     """Kept documents and fates by doc_id."""
     tables = {name: table_of(rows, SCHEMA) for name, rows in units.items()}
-    for step in stage.before():
-        tables = {name: step.apply(table).kept for name, table in tables.items()}
+    fates: dict[str, Fate] = {}
+    for step in (*stage.before(), stage):
+        outcomes = _outcomes(step, tables)
+        tables = {name: outcome.kept for name, outcome in outcomes.items()}
+        fates |= {fate.subject: fate for outcome in outcomes.values() for fate in outcome.fates}
+    return {row["doc_id"]: row for table in tables.values() for row in table.to_pylist()}, fates
+
+
+def _outcomes(stage: Step, tables: Mapping[str, pa.Table]) -> dict[str, Outcome]:
+    if isinstance(stage, Stage):
+        return {name: stage.apply(table) for name, table in tables.items()}
+    assert isinstance(stage, CorpusStage)
     given: dict[str, list[pa.Table]] = {}  # by the name of the round
     for turn in stage.rounds:
         if turn.over == "rows":
@@ -38,14 +48,8 @@ def drive(
         else:
             rows = [_mapped(stage, turn, table, given, name) for name, table in tables.items()]
             given[turn.name] = _reduced(stage, turn, rows)
-    kept: dict[str, dict[str, Any]] = {}
-    fates: dict[str, Fate] = {}
     last = stage.rounds[-1]
-    for name, table in tables.items():
-        outcome = stage.apply(table, _of_unit(given[last.name], name, last))
-        kept |= {row["doc_id"]: row for row in outcome.kept.to_pylist()}
-        fates |= {fate.subject: fate for fate in outcome.fates}
-    return kept, fates
+    return {name: stage.apply(table, _of_unit(given[last.name], name, last)) for name, table in tables.items()}
 
 
 def over_rows(stage: CorpusStage, turn: Round, given: list[pa.Table]) -> list[pa.Table]:

@@ -63,6 +63,7 @@ def write_dataset(
     length: int,
     order: list[tuple[int, int]] | None = None,
     tokenizer: str = "sha256:aaa",
+    vocab_size: int = VOCAB,
 ) -> Path:
     """Token 0 is end of text with no bytes; token n has n bytes. The order is that of training packings."""
     entries = list(entries)
@@ -71,13 +72,13 @@ def write_dataset(
     if order is None:
         order = [(n, i) for n, e in enumerate(entries) if e.split == "train" for i in range(len(e.sequences))]
     np.save(folder / "order.npy", np.array(order, ORDER))
-    np.save(folder / "token_bytes.npy", np.arange(VOCAB, dtype="<i4"))
+    np.save(folder / "token_bytes.npy", np.arange(vocab_size, dtype="<i4"))
     files = {
         path.name: {"num_bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in sorted(folder.iterdir())
     }
     manifest = {
-        "format": 1, "length": length, "dtype": "uint16", "vocab_size": VOCAB, "tokenizer": tokenizer,
+        "format": 1, "length": length, "dtype": "uint16", "vocab_size": vocab_size, "tokenizer": tokenizer,
         "end_of_text": 0, "languages": LANGUAGES, "categories": sorted({e.category for e in entries}),
         "token_bytes": "token_bytes.npy", "order": "order.npy", "shards": [p["stem"] for p in packings],
         "packings": packings, "files": files,

@@ -1,9 +1,12 @@
-"""One process of a group that trains: `python -m tests.model.member KEYS.json [RANK STEP]`, as torchrun would start it.
+"""One process of a group that trains: `python -m tests.model.member KEYS.json [DEED RANK STEP]`, as torchrun starts it.
 
-With a rank and a step it is struck there: one bit of a weight flips after that step.
+`strike` flips one bit of a weight of that rank after the step. `stop` sends SIGTERM to that rank alone while it
+evaluates its STEP-th batch. `die` ends that rank after the step.
 """
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import torch
 
 from loopdata.errors import LoopdataError
+from model import evaluation
 from model.group import Group
 from model.integrity import Integrity
 from model.train_config import load_train_config
@@ -33,16 +37,45 @@ def strike(rank: int, step: int) -> None:
     Integrity.after_update = struck  # type: ignore[method-assign]
 
 
+def stop(rank: int, batch: int) -> None:
+    """Ask `rank` to leave while it evaluates its batch of that number."""
+    if int(os.environ["RANK"]) != rank:
+        return
+    real, numbers = evaluation.nats_each, iter(range(1, 1_000))
+
+    def stopped(*arguments: Any) -> Any:
+        if next(numbers) == batch:
+            signal.raise_signal(signal.SIGTERM)
+        return real(*arguments)
+
+    evaluation.nats_each = stopped
+
+
+def die(rank: int, step: int) -> None:
+    """End `rank` without a word after a step, as the system does where memory is short."""
+    real, updates = Integrity.after_update, iter(range(1, 1_000))
+
+    def dying(self: Integrity) -> None:
+        if next(updates) == step and self._group.rank == rank:
+            os._exit(9)
+        real(self)
+
+    Integrity.after_update = dying  # type: ignore[method-assign]
+
+
 def main() -> int:
     keys: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     torch.set_num_threads(1)
     if len(sys.argv) > 2:
-        strike(int(sys.argv[2]), int(sys.argv[3]))
+        {"strike": strike, "stop": stop, "die": die}[sys.argv[2]](int(sys.argv[3]), int(sys.argv[4]))
     try:
         train(load_train_config(keys))
     except LoopdataError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code
+    except KeyboardInterrupt as stopped:
+        sys.stderr.write(f"{stopped}\n")
+        return 130
     return 0
 
 

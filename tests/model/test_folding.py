@@ -147,3 +147,22 @@ def test_a_training_begins_with_a_folded_checkpoint(training: Keys, tmp_path: Pa
     assert first.after["bits_per_byte"] < folded.before["bits_per_byte"] < scratch.before["bits_per_byte"]
     with pytest.raises(ConfigError, match="has 2 loops"):
         read_dense(tmp_path / "out" / folded.checkpoint)
+
+
+def test_a_training_knows_the_model_that_it_began_with_by_content(training: Keys, tmp_path: Path) -> None:
+    shape = {**training()["model"], "layers": 2}
+    found = [run(training(model=shape, loops=1, steps=steps, out=str(tmp_path / f"{steps}"))) for steps in (1, 2)]
+    first, second = (tmp_path / str(result.steps) / result.checkpoint for result in found)
+    dense = first.rename(tmp_path / "dense")
+    keys = training(start={"checkpoint": str(dense)}, steps=1)
+    began = run(keys)
+    moved = dense.rename(tmp_path / "moved")
+    assert run({**keys, "start": {"checkpoint": str(moved)}}) == began
+    second.rename(dense)
+    with pytest.raises(ConfigError, match=r"train\.start of .*result\.json is {'content': '[0-9a-f]{64}'"):
+        run(keys)
+
+
+def test_a_model_to_begin_with_that_is_not_there_is_named(training: Keys, tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match=r"nowhere holds no \*\.safetensors"):
+        run(training(start={"checkpoint": str(tmp_path / "nowhere")}))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from loopdata.dedup.near import NearConfig, NearDedup
 from loopdata.errors import ConfigError, RunError
 from pipelines.explain import explain_document
 from pipelines.save_index import save_index
@@ -75,3 +76,15 @@ def test_only_a_complete_run_is_saved_and_never_over_another_index(tmp_path: Pat
     save_index(first["run"], str(tmp_path / "index"))
     with pytest.raises(ConfigError, match="index holds an index already; give another folder"):
         save_index(first["run"], str(tmp_path / "index"))
+    with pytest.raises(ConfigError, match=r"tree is no index: it holds alpha/main\.py; give a folder that is empty"):
+        save_index(first["run"], str(tmp_path / "tree"))
+
+
+def test_an_index_may_be_saved_for_a_lower_threshold_than_the_run_had(tmp_path: Path) -> None:
+    first = corpus(tmp_path, FIRST, threshold=0.8)
+    complete(first)
+    save_index(first["run"], str(tmp_path / "high"))
+    save_index(first["run"], str(tmp_path / "low"), 0.6)
+    with pytest.raises(ConfigError, match=r"of the pairs at 0\.6, not 0\.98; raise `threshold`, or save it again"):
+        NearDedup(NearConfig(threshold=0.6, index=str(tmp_path / "high"))).before()
+    assert NearDedup(NearConfig(threshold=0.6, index=str(tmp_path / "low"))).before()

@@ -1,7 +1,8 @@
 """One small whole text and one broken one in every language, with what a reader finds in them.
 
 Enters: nothing. Leaves: SNIPPETS, language → (text, functions, classes, comment bytes, imports); BROKEN, language →
-(text, ERROR bytes lost and tokens missing, together). Limit: counted by hand for these texts only.
+(text, ERROR bytes lost and tokens missing, together); NESTED, language → a text with definitions in each other, and how
+many and how deep these are. Limit: counted by hand for these texts only.
 """
 
 SNIPPETS: dict[str, tuple[str, int, int, int, int]] = {
@@ -58,4 +59,33 @@ BROKEN: dict[str, tuple[str, int]] = {
     "TSX": ("let = = <p>;\n", 13),
     "TypeScript": ("let = = 1;\n", 1),
     "YAML": ("a: [1, 2\nb: 3\n", 5),
+}
+# language: text, functions, functions within each other, classes, classes within each other
+NESTED: dict[str, tuple[str, int, int, int, int]] = {
+    "C": ("struct a { struct b { int x; } y; };\nstruct c { int x; };\nint f(void) { return 1; }\n", 1, 1, 3, 2),
+    "C#": ("class A { class B { void F() { void G() { } } } void H() { } }\n", 3, 2, 2, 2),
+    "C++": ("class A { struct B { int f() { return 1; } }; int g() { return 2; } };\n", 2, 1, 2, 2),
+    "Go": ("package a\nfunc f() { func() { func() {}() }() }\ntype s struct{ t struct{} }\n", 3, 3, 2, 2),
+    "Haskell": ("f x = g x\n  where g y = y\nh z = z\n", 3, 2, 0, 0),
+    "Java": ("class A { void f() { new Object() { void g() { } }; } class B { class C { } } }\n", 2, 2, 3, 3),
+    "JavaScript": ("class A { f() { return () => class { g() {} } } }\nfunction h() {}\n", 4, 3, 2, 2),
+    "Julia": ("function f()\n  function g()\n  end\nend\nstruct S end\n", 2, 2, 1, 1),
+    "Kotlin": ("class A {\n  class B {\n    fun f() {\n      fun g() {}\n    }\n  }\n}\n", 2, 2, 2, 2),
+    "Lua": ("function f()\n  local g = function() end\nend\nfunction h() end\n", 3, 2, 0, 0),
+    "PHP": ("<?php class A { function f() { return fn($x) => function() {}; } }\n", 3, 3, 1, 1),
+    "Python": (
+        "class A:\n    def f(self):\n        class B:\n            def g(self): pass\ndef h(): pass\n",
+        3,
+        2,
+        2,
+        2,
+    ),
+    "Ruby": ("module A\n  class B\n    def f\n      def g; end\n    end\n  end\nend\n", 2, 2, 2, 2),
+    "Rust": ("fn f() { fn g() { struct S; } }\nstruct T;\n", 2, 2, 2, 1),
+    "SQL": ("CREATE TABLE t (a int);\nCREATE VIEW v AS SELECT a FROM t;\n", 0, 0, 2, 1),
+    "Scala": ("object A { class B { def f = { def g = 1; g } } }\n", 2, 2, 2, 2),
+    "Shell": ("f() { g() { echo 1; }; }\nh() { echo 2; }\n", 3, 2, 0, 0),
+    "Swift": ("class A { struct B { func f() { func g() { } } } }\n", 2, 2, 2, 2),
+    "TSX": ("function F() { return <p onClick={() => 1}>x</p>; }\n", 2, 2, 0, 0),
+    "TypeScript": ("interface I { x: number }\nclass A { f() { enum E { B } } }\n", 1, 1, 3, 2),
 }

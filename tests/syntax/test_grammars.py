@@ -16,6 +16,7 @@ from loopdata.syntax.grammars import GRAMMARS, grammar
 from loopdata.syntax.language_names import languages
 from loopdata.syntax.node_kinds import TABLES, unknown
 from loopdata.syntax.parse import Tree, parse
+from loopdata.syntax.survey import survey
 from tests.syntax.snippets import BROKEN, SNIPPETS
 
 
@@ -44,7 +45,7 @@ def test_every_node_type_of_the_table_is_one_of_the_grammar(language: str):
 def test_a_whole_text_has_no_error_and_the_counts_that_a_reader_finds(language: str):
     text, functions, classes, comment_bytes, imports = SNIPPETS[language]
     tree = tree_of(text, language)
-    found = tree.survey
+    found = survey(tree.outline)
     assert damage(tree).share == 0.0
     assert (found.functions, found.classes, found.comment_bytes, found.imports) == (
         functions,

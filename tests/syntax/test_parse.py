@@ -3,7 +3,9 @@
 import pytest
 
 from loopdata.syntax import parse as module
+from loopdata.syntax.depth import depth_of
 from loopdata.syntax.parse import Limits, Refusal, Tree, forget, parse, parse_anew
+from loopdata.syntax.survey import survey
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +21,26 @@ def test_text_and_its_bytes_give_one_tree_while_the_batch_lasts():
     assert parse("x = 'é'\n", "Ruby") is not first
     forget()
     assert parse("x = 'é'\n", "Python") is not first
+
+
+def test_a_tree_of_other_limits_is_held_to_these_without_another_parse(monkeypatch: pytest.MonkeyPatch):
+    text = "x = [1, 2, 3]\n" * 60
+    wide = Limits(max_bytes=1 << 21, max_depth=6_000)
+    tree = parse(text, "Python", wide)
+    assert isinstance(tree, Tree)
+    others = [Limits(), Limits(max_bytes=839), Limits(max_depth=4), Limits(work=tree.work - 1, work_per_byte=0)]
+    expected = [parse_anew(text.encode(), "Python", limits) for limits in others[1:]]
+    assert [found.reason for found in expected if isinstance(found, Refusal)] == ["bytes", "depth", "work"]
+    monkeypatch.setattr(module, "parse_anew", None)
+    assert [parse(text, "Python", limits) for limits in others] == [tree, *expected]
+    assert parse(text, "Python", wide) is tree
+
+
+def test_what_narrow_limits_refused_wider_ones_may_read():
+    assert parse("x = 1", "Python", Limits(max_bytes=4)) == Refusal("bytes", 5, 4)
+    tree = parse("x = 1", "Python")
+    assert isinstance(tree, Tree)
+    assert parse("x = 1", "Python") is tree
 
 
 def test_remembered_trees_are_bounded_by_count_and_by_bytes(monkeypatch: pytest.MonkeyPatch):
@@ -47,7 +69,7 @@ def test_depth_on_the_limit_is_kept_and_one_more_is_refused():
     text = "x = " + "(" * 50 + "1" + ")" * 50
     found = parse(text, "Python")
     assert isinstance(found, Tree)
-    assert found.survey.depth == 54
+    assert depth_of(found.root) == 54
     assert isinstance(parse(text, "Python", Limits(max_depth=54)), Tree)
     assert parse(text, "Python", Limits(max_depth=53)) == Refusal("depth", 54, 53)
 
@@ -95,4 +117,4 @@ def test_a_character_across_two_pieces_is_read_whole():
         found = parse(text, "Python")
         assert isinstance(found, Tree)
         assert not found.root.has_error
-        assert found.survey.comment_bytes == len(text.encode()) - len("\nx = 'é'\n".encode())
+        assert survey(found.outline).comment_bytes == len(text.encode()) - len("\nx = 'é'\n".encode())
