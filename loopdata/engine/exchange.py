@@ -19,15 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopdata.engine.part_file import Part, PartFile, PartWriter, find_parts, part_file, read_index, read_parts
+from loopdata.engine.part_file import Part, PartFile, PartWriter, find_parts, part_file, read_indexes, read_parts
 from loopdata.engine.unit import UNKNOWN, Manifest
 from loopdata.errors import RunError
 from loopdata.storage import Folder
 
 MAX_SORT_BYTES = 256 << 20
 RECORDS = 1 << 18  # of indexes that the driver looks at together
-
-
 NOTHING = hashlib.sha256().hexdigest()  # the digest of a share without rows
 
 
@@ -50,12 +48,14 @@ class Shares:
         self._states: dict[int, hashlib._Hash] = {}
         self._bytes: dict[int, int] = {}
         batch: list[np.ndarray] = []
-        for file in files if self._known else ():
-            batch.append(read_index(folder, file))
-            if sum(map(len, batch)) >= RECORDS:
+        waiting = 0
+        for records in read_indexes(folder, files if self._known else ()):
+            batch.append(records)
+            waiting += len(records)
+            if waiting >= RECORDS:
                 self._add(batch)
-                batch = []
-        if any(map(len, batch)):
+                batch, waiting = [], 0
+        if batch:
             self._add(batch)
         self._folder = folder
         self._list = json.dumps([astuple(file) for file in files if file.parts]).encode()

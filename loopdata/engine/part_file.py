@@ -102,15 +102,14 @@ def part_file(manifest: Manifest, label: str) -> PartFile:
     return PartFile(output.name, output.num_bytes, *manifest.figures[f"{label}.index"])
 
 
-def read_index(folder: Folder, file: PartFile) -> np.ndarray:
-    """All records, sorted by name and then by place."""
-    if not file.parts:
-        return np.zeros(0, RECORD)
-    place = file.records(0, file.parts)
-    [raw] = folder.read_ranges([place])
-    if hashlib.sha256(raw).hexdigest() != file.index:
-        raise _broken(folder, place)
-    return np.frombuffer(raw, RECORD)
+def read_indexes(folder: Folder, files: Sequence[PartFile]) -> Iterator[np.ndarray]:
+    """All records of each file that has parts, sorted by name and then by place."""
+    files = [file for file in files if file.parts]
+    places = [file.records(0, file.parts) for file in files]
+    for file, place, raw in zip(files, places, folder.read_ranges(places), strict=True):
+        if hashlib.sha256(raw).hexdigest() != file.index:
+            raise _broken(folder, place)
+        yield np.frombuffer(raw, RECORD)
 
 
 def find_parts(folder: Folder, files: Sequence[PartFile], name: int) -> Iterator[Part]:
@@ -156,7 +155,8 @@ def read_parts(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.Table]:
 
 def read_file(folder: Folder, file: PartFile) -> Iterator[pa.Table]:
     """All rows of a file, part by part, by name."""
-    return read_parts(folder, _parts(file, read_index(folder, file)))
+    for records in read_indexes(folder, [file]):
+        yield from read_parts(folder, _parts(file, records))
 
 
 def _broken(folder: Folder, place: Range) -> RunError:
