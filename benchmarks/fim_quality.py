@@ -26,6 +26,7 @@ from benchmarks.harness import input_hash, quantiles, report
 from benchmarks.repositories import checkouts
 from loopdata.config import parse as parse_config
 from loopdata.fim.characters import Text
+from loopdata.fim.config import FimConfig
 from loopdata.fim.draws import Draws
 from loopdata.fim.holes import LEVEL_OF, Hole, Sizes, draw_hole
 from loopdata.fim.repo_level import RepoBuilder, RepoConfig
@@ -75,7 +76,7 @@ def _ours(name: str, programs: list[bytes]) -> list[tuple[bytes, int, int]]:
     for at, program in enumerate(programs):
         for kind in KINDS[name]:
             for turn in range(DRAWS):
-                hole = draw_hole(Text(program), "Python", {kind: 1}, Sizes(1, 1_024), Draws(0, kind, f"{at} {turn}"))
+                hole = draw_hole(Text(program), "Python", {kind: 1}, FimConfig().sizes, Draws(0, kind, f"{at} {turn}"))
                 if isinstance(hole, Hole):
                     lines = program[hole.start : hole.end].rstrip().count(b"\n") + 1
                     if kind != "line" or (lines == 1) == (name == "single_line"):

@@ -7,7 +7,6 @@ both return and keeps the account. Limit: a stage sees one batch (scope `row`) o
 """
 
 import hashlib
-import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,6 +80,9 @@ class Resource:
 _loaded: dict[tuple[str, str], Any] = {}
 
 
+Share = tuple[float, float]  # the least and the greatest
+
+
 class Step(ABC):
     """What stages of both kinds state about themselves."""
 
@@ -113,6 +115,10 @@ class Step(ABC):
             "config": self.config.model_dump(mode="json"),
             "resources": {name: resource.sha256 for name, resource in sorted(self.resources().items())},
         }
+
+    def expected_drops(self) -> Mapping[str, Share]:
+        """By language, the least and the greatest share that it means to drop, where that is not what others do."""
+        return {}
 
     def random(self, doc_id: str) -> float:
         """A number in [0, 1) fixed by seed, stage and document: order and parallelism change nothing."""
@@ -263,6 +269,10 @@ class Builder(ABC):
             "config": self.config.model_dump(mode="json"),
         }
 
+    def special_tokens(self) -> tuple[str, ...]:
+        """The spellings of the special tokens that its samples may hold: a tokenizer must have them."""
+        return ()
+
     @abstractmethod
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of the documents of `table`, which holds at least the columns of `needs`, in order.
@@ -286,5 +296,22 @@ class Builder(ABC):
 
 def unit_interval(seed: int, *parts: str) -> float:
     """A number in [0, 1) from a seed and names, the same on every machine (SHA-256, 53 bits)."""
-    state = hashlib.sha256(repr((seed, *parts)).encode("utf-8", "surrogatepass")).digest()
-    return float(struct.unpack(">Q", state[:8])[0] >> 11) / float(1 << 53)
+    return _fraction(hashlib.sha256(repr((seed, *parts)).encode("utf-8", "surrogatepass")).digest())
+
+
+class UnitIntervals:
+    """`unit_interval` of many last names behind the same first ones, which are hashed once."""
+
+    def __init__(self, seed: int, *parts: str) -> None:
+        first = repr((seed, *parts, "")).removesuffix("'')")
+        self._state = hashlib.sha256(first.encode("utf-8", "surrogatepass"))
+
+    def of(self, last: str) -> float:
+        """`unit_interval(seed, *parts, last)`."""
+        state = self._state.copy()
+        state.update(f"{last!r})".encode("utf-8", "surrogatepass"))
+        return _fraction(state.digest())
+
+
+def _fraction(digest: bytes) -> float:
+    return (int.from_bytes(digest[:8]) >> 11) / (1 << 53)

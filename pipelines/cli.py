@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|dedup|index|fim`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|generate|dedup|…`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn
 
 import click
 import typer
+from click.core import ParameterSource
 from rich.console import Console
 
 from loopdata.errors import ConfigError, LoopdataError
@@ -240,6 +241,33 @@ def diagnose(
         print_diagnosis(found, path, Console())
 
 
+@app.command(short_help="Let a trained model write, or fill a hole.")
+def generate(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint; or a training's folder or config.", metavar="CHECKPOINT")
+    ],
+    prompt: Annotated[str | None, typer.Option(help="What stands before; by default stdin.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="What stands behind: the model fills the hole between.")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="The most that it writes.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token, 1 draws as it learnt.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Another one draws other tokens.")] = 0,
+    data: Annotated[str | None, typer.Option(help="The run folder; by default the one that it lies in.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let a trained model write on from a prompt, or into the hole before a suffix, as its run laid holes out.
+
+    Example: loopdata generate runs/quickstart/train/two_loops.yaml --prompt 'def add(a, b):' --suffix 'print(add(1))'
+    """
+    from pipelines.generate import Draw, generate_text, print_generated
+
+    before = sys.stdin.read() if prompt is None else prompt
+    found = generate_text(checkpoint, data, before, suffix, Draw(tokens, temperature, seed))
+    if as_json:
+        _print_json(found)
+    else:
+        print_generated(found, Console())
+
+
 class DedupKind(StrEnum):
     """What counts as a copy."""
 
@@ -289,29 +317,87 @@ def dedup(
         print_summary(summary, Console())
 
 
-@app.command(short_help="Show files with holes to fill, in colours.")
+@app.command(short_help="Make holes to fill: show those of files, or write those of a table.")
 def fim(
-    files: Annotated[list[str], typer.Argument(help="Source files.", metavar="FILE…")],
-    sets: Sets = None,
+    context: typer.Context,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Source files to show; with --out a .parquet or .jsonl file, or a folder of them.",
+            metavar="FILE…|INPUT",
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option(help="Write samples of the rows of INPUT there: empty, or of an earlier call.")
+    ] = None,
+    layout: Annotated[str | None, typer.Option(help="Order and special tokens: those of qwen2.5 by default.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Share with a hole: by default 0.5 of what is written, all that is shown.")
+    ] = None,
+    levels: Annotated[str | None, typer.Option(help="Weights of the levels, as in line=2,function=1.")] = None,
+    related: Annotated[
+        int | None, typer.Option("--context", min=0, help="Bytes of other files before one of a repository.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another one draws other holes.")] = 0,
+    sets: Sets = None,
     count: Annotated[int, typer.Option(min=0, help="How many samples are shown.")] = 5,
-    repo: Annotated[bool, typer.Option("--repo", help="Show each file behind what helps it of the others.")] = False,
+    together: Annotated[bool, typer.Option(help="Show each file behind what helps it of the others.")] = False,
+    text: Annotated[str, typer.Option(help="The column with the text.")] = "text",
+    id_: Annotated[str | None, typer.Option("--id", help="The column with ids; they name rows without path.")] = None,
+    repo: Annotated[
+        str | None, typer.Option(help="The column with repositories; files then stand behind what helps them.")
+    ] = None,
+    path: Annotated[str | None, typer.Option(help="The column with paths; by default path.")] = None,
+    language: Annotated[str | None, typer.Option(help="The column with languages, else told by path.")] = None,
+    runner: RunnerOption = RunnerName.ray,
+    address: Address = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
 
-    Settings are those of an entry under `samples`: --set fim.layout=codellama, with --repo also
-    --set context.max_bytes=2000.
+    With --out, write those of a table as rows: `text` as a model gets it, prefix, middle and suffix, level, mode,
+    language, file and row; each is read back from its text. fates.parquet says what could not be had, figures.json
+    how many of which level and size. The same call goes on where it was interrupted.
 
-    Example: loopdata fim loopdata/stage.py --set fim.layout=codellama
+    --set takes the keys of an entry under `samples`, as in fim.max_bytes=8192, with --out also those of
+    OUT/run/run.yaml.
+
+    Example: loopdata fim loopdata/stage.py --layout codellama
     """
+    from pipelines.by_itself import fim_file, fim_settings, words_of_the_command
+    from pipelines.run import Choice, run_file
     from pipelines.show_fim import draw_samples, print_samples
+    from pipelines.summary import print_summary
 
-    found = draw_samples(files, sets or [], seed, repo)
+    _check_mode(context, out)
+    settings = fim_settings(layout, rate, levels, related, together or repo is not None)
+    if out is None:
+        found = draw_samples(inputs, settings, sets or [], seed, together)
+        if as_json:
+            _print_json(found[:count])
+        else:
+            print_samples(found, count, Console())
+        return
+    if len(inputs) > 1:
+        raise ConfigError(f"--out takes one INPUT, not {len(inputs)}", "give a folder, or one file a call")
+    columns = {"text": text, "id": id_, "repo": repo, "path": path, "language": language}
+    with words_of_the_command():
+        file = fim_file(inputs[0], out, settings, columns, seed, tuple(sets or ()))
+        summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
     if as_json:
-        _print_json(found[:count])
+        _print_json(summary)
     else:
-        print_samples(found, count, Console())
+        print_summary(summary, Console())
+
+
+def _check_mode(context: typer.Context, out: str | None) -> None:
+    """ConfigError for an option that would do nothing, with --out or without."""
+    writing = ("text", "id_", "repo", "path", "language", "runner", "address", "workers")
+    for name in writing if out is None else ("count", "together"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            why = "only with --out" if out is None else "only without --out"
+            raise ConfigError(f"--{name.rstrip('_')} has a meaning {why}", "leave one of them out")
 
 
 def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:

@@ -8,17 +8,20 @@ Limit: the tokenizer is trained, and a mixture drawn, in one process.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from loopdata.engine.driver import Driver, Phases
+from loopdata.engine.ledger import counts_of
 from loopdata.engine.unit import UNKNOWN, Manifest, Output, Unit
 from loopdata.errors import RunError
 from loopdata.stage import Builder, Resource
 from loopdata.storage import Written
 from pipelines.clusters import publish_clusters
 from pipelines.corpus import Listing, build_corpus
-from pipelines.rows import Rows, build_rows
+from pipelines.rows import KeepRows, Rows, build_rows
 from pipelines.run_file import RunFile
+from pipelines.sample_rows import WriteSamples
 from pipelines.token_tasks import DrawMixture, EncodeSamples, PackSequences, PickTexts, TrainTokenizer
 
 SPLITS = ("train", "valid")
@@ -44,7 +47,8 @@ def build_dataset(file: RunFile, listing: Listing, phases: Phases) -> Built:
         publish_clusters(phases, corpus.clusters)
     _check_splits(file, built.documents)
     if file.rows_to is not None:
-        built.rows = build_rows(listing.inputs, built.documents, phases)
+        write = partial(WriteSamples, file.builders[0]) if file.rows_of == "samples" else KeepRows
+        built.rows = build_rows(listing.inputs, built.documents, phases, write)
     if file.tokens is None:
         return built
     built.tokenizer = _tokenizer(file, built.documents, phases)
@@ -58,16 +62,6 @@ def build_dataset(file: RunFile, listing: Listing, phases: Phases) -> Built:
     if isinstance(phases, Driver):
         _publish(phases, built.mixture)
     return built
-
-
-def counts_of(manifests: Sequence[Manifest], name: str) -> dict[str, list[int]]:
-    """Sums of a figure that maps a name to numbers, over all units."""
-    sums: dict[str, list[int]] = {}
-    for manifest in manifests:
-        for key, numbers in manifest.figures.get(name, {}).items():
-            total = sums.setdefault(key, [0] * len(numbers))
-            sums[key] = [a + b for a, b in zip(total, numbers, strict=True)]
-    return sums
 
 
 def _check_splits(file: RunFile, documents: list[Manifest]) -> None:

@@ -44,6 +44,7 @@ class Explanation:
     tokens: list[dict[str, Any]] = field(default_factory=list)
     not_reached: list[str] = field(default_factory=list)
     complete: bool = True  # the run, when this was read
+    makes_tokens: bool = True
 
 
 class _Run:
@@ -100,7 +101,7 @@ def _by_path(table: pa.Table, what: str) -> pa.Array:
 
 
 def _explain(run: _Run, name: str, row: dict[str, Any]) -> Explanation:
-    result = Explanation(row["doc_id"], row, name, complete=run.complete)
+    result = Explanation(row["doc_id"], row, name, complete=run.complete, makes_tokens="tokenizer" in run.phases)
     found = run.of_unit[name]
     fates = _fates(run, found, row["doc_id"])
     stages = [(manifest, count.stage) for manifest in found for count in manifest.counts if "fates" in manifest.outputs]
@@ -177,7 +178,7 @@ def _lines(item: Explanation) -> list[Text | str]:
             f"  instead    {name} ({doc_id})" if name != doc_id else f"  instead    {doc_id}, outside this run"
         )
     lines += [Text(f"  tokens     {stretch}", style="green") for stretch in _stretches(item.tokens)]
-    if not item.tokens and not item.ended_by:
+    if not item.tokens and not item.ended_by and item.makes_tokens:
         why = "none: no sample was made of it" if item.complete else "none yet: the run is not complete"
         lines.append(f"  tokens     {why}")
     return lines

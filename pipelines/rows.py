@@ -1,26 +1,28 @@
 """Rows out as they came in: the section `rows`, and what commands that work on a table by itself have in common.
 
 Enters: a run over tables, and the documents that remain. Leaves: in a folder, each file of the tables again with the
-rows whose documents remain for training, every column as it was; `fates.parquet`, which says of each other row (and of
-what was noted of rows) by which rule, with file, row number and path of it and of its survivor; and last `rows.json`,
-which names the files with their digests. A row number counts from 1, of JSON it is that of the line. Nothing of a
-changed run stays behind. Limit: text that a stage edited is not written, only rows that are kept or left; the places of
-all rows with fates are held in memory while `fates.parquet` is written.
+rows whose documents remain for training, every column as it was, or what another task writes of them (`sample_rows`);
+`fates.parquet`, which says of each other row (and of what was noted of rows) by which rule, with file, row number and
+path of it and of its survivor; and last `rows.json`, which names the files with their digests. A row number counts from
+1, of JSON it is that of the line. Nothing of a changed run stays behind. Limit: a text that a stage edited is not
+written, only rows that are kept or left; the places of all rows with fates are held in memory while `fates.parquet` is
+written.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from loopdata.engine.attempt import Attempt
 from loopdata.engine.driver import Driver, Phases
 from loopdata.engine.tables import read_tables
-from loopdata.engine.unit import UNKNOWN, Manifest, Output, Unit
+from loopdata.engine.unit import UNKNOWN, Manifest, Output, Task, Unit
 from loopdata.errors import ConfigError
 from loopdata.schema import FATE
 from loopdata.sources.entries import entry_id
@@ -28,8 +30,9 @@ from loopdata.sources.row_files import ending_of
 from loopdata.sources.tables import Placed, Table
 from loopdata.stage import Input, Source
 from loopdata.storage import Folder
+from pipelines.run_file import RunFile
 
-INDEX, FATES, RUN = "rows.json", "fates.parquet", "run/"
+INDEX, FATES, FIGURES, RUN = "rows.json", "fates.parquet", "figures.json", "run/"
 PLACE = {"file": pa.string(), "row": pa.int64(), "repo": pa.string(), "path": pa.string()}
 PLACED = pa.schema([("doc_id", pa.string()), *((name, kind) for name, kind in PLACE.items() if name != "file")])
 FATE_OF_ROW = pa.schema(
@@ -65,13 +68,14 @@ class KeepRows:
             for chunk, placed in self.source.rows(self.item, whole=True):
                 ids = [entry_id(self.source.label, row.entry) for row in placed]
                 out.write(chunk, [doc_id in remain for doc_id in ids])
-                places.write(_placed(ids, placed))
+                places.write(placed_table(ids, placed))
                 rows += len(ids)
                 attempt.guard.at(unit=attempt.unit.id)
         attempt.figures["rows"] = [rows, len(remain)]
 
 
-def _placed(ids: Sequence[str], rows: Sequence[Placed]) -> pa.Table:
+def placed_table(ids: Sequence[str], rows: Sequence[Placed]) -> pa.Table:
+    """Where rows lie, by the ids of their documents (PLACED)."""
     numbers = [row.number for row in rows]
     repos, paths = [row.entry.repo for row in rows], [row.entry.path for row in rows]
     columns = zip(PLACED.types, (ids, numbers, repos, paths), strict=True)
@@ -142,8 +146,22 @@ def check_rows(to: str, sources: Sequence[Source]) -> None:
         raise ConfigError(f"rows.to: {to} holds something else", "give a folder that is empty or not there yet")
 
 
-def build_rows(inputs: Sequence[tuple[Source, Input]], documents: Sequence[Manifest], phases: Phases) -> Rows:
-    """Run (or plan) the phases that write rows, behind those of the corpus."""
+def check_same_kind(file: RunFile) -> None:
+    """ConfigError where the run folder made other rows: those beside it would be lost."""
+    folder = Folder(file.run)
+    before = yaml.safe_load(folder.read("run.yaml")) if folder.exists("run.yaml") else file.data
+    if (before.get("rows") or {}).get("of", "documents") != file.rows_of:
+        raise ConfigError(f"rows.to: {file.rows_to} holds what another command wrote", "give another folder")
+
+
+def build_rows(
+    inputs: Sequence[tuple[Source, Input]],
+    documents: Sequence[Manifest],
+    phases: Phases,
+    write: Callable[[Table, Input, Output], Task],
+) -> Rows:
+    """Run (or plan) the phases that write rows, behind those of the corpus. `write` makes of a file and its documents
+    the task that writes `rows` and their `places`."""
     names = _names(inputs)
     done = list(phases.done)
     units = []
@@ -151,9 +169,10 @@ def build_rows(inputs: Sequence[tuple[Source, Input]], documents: Sequence[Manif
         assert isinstance(source, Table)
         output = found.output("documents")
         units.append(
-            Unit("rows", found.name, KeepRows(source, item, output), (item.digest, output.sha256), item.num_bytes)
+            Unit("rows", found.name, write(source, item, output), (item.digest, output.sha256), item.num_bytes)
         )
     kept = phases.phase("rows", units)
+    done = [*done, *kept]  # which may have noted something too
     fates = tuple(found.outputs["fates"] for found in done if "fates" in found.outputs)
     places = tuple((name, found.output("places")) for name, found in zip(names, kept, strict=True))
     waits = tuple(UNKNOWN for found in done if not found.known)
@@ -167,13 +186,14 @@ def _names(inputs: Sequence[tuple[Source, Input]]) -> list[str]:
     several = len({source.label for source, _ in inputs}) > 1
     names = [f"{source.label}/{item.name}" if several else item.name for source, item in inputs]
     for name in names:
-        if name in (INDEX, FATES) or name.startswith(RUN):
+        if name in (INDEX, FATES, FIGURES) or name.startswith(RUN):
             raise ConfigError(f"rows: a file of a table is called {name}, like one that is written here", "rename it")
     return names
 
 
-def publish_rows(driver: Driver, rows: Rows, to: str) -> dict[str, list[int]]:
-    """Put the files where they are wanted, where they are not there yet; return rows before and after of each."""
+def publish_rows(driver: Driver, rows: Rows, to: str, figures: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Put the files where they are wanted, where they are not there yet, and figures where there are any; return rows
+    before and after of each."""
     out = Folder(to)
     before = json.loads(out.read(INDEX)) if out.exists(INDEX) else {}
     wanted = {name: found.output("rows") for name, found in rows.files.items()} | {FATES: rows.fates.output("fates")}
@@ -182,10 +202,14 @@ def publish_rows(driver: Driver, rows: Rows, to: str) -> dict[str, list[int]]:
     index = {name: output.sha256 for name, output in wanted.items()}
     kept = {name: digest for name, digest in index.items() if before.get(name) == digest and out.exists(name)}
     _write_index(out, kept)  # names nothing that is about to change, should this call be cut off
+    if kept != index and out.exists(FIGURES):
+        out.remove(FIGURES)
     for name in sorted(wanted.keys() - kept.keys()):
         with driver.folder.open(wanted[name].name) as stream:
             out.copy_in(name, stream)
     _write_index(out, index)
+    if figures:
+        out.write_atomic(FIGURES, json.dumps(figures, indent=2).encode())
     return {name: found.figures["rows"] for name, found in rows.files.items()}
 
 

@@ -26,8 +26,9 @@ from pipelines.alarms import Watch
 from pipelines.corpus import list_inputs
 from pipelines.dataset import build_dataset
 from pipelines.proof import train_arms
-from pipelines.rows import check_rows, publish_rows
+from pipelines.rows import check_rows, check_same_kind, publish_rows
 from pipelines.run_file import RunFile, dump
+from pipelines.sample_rows import described
 from pipelines.summary import Summary, summarise
 
 
@@ -47,23 +48,25 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
     pin_threads()
     if file.rows_to is not None:
         check_rows(file.rows_to, file.sources)
+        check_same_kind(file)
     listing = list_inputs(file)  # a source that is not there is a wrong request: it makes no run folder
     folder = Folder(file.run)
     with locked(folder):
         _describe(folder, file, choice)
         sweep(folder, Ledger())
         runner = _runner(file, choice)
-        watch = Watch(file.alarms, folder, console)
+        watch = Watch(file.alarms, file.corpus, folder, console)
         driver = Driver(folder, runner, Progress(console), file.failures, watch)
         try:
             dataset = build_dataset(file, listing, driver)
         finally:
             runner.close()
-        rows = publish_rows(driver, dataset.rows, file.rows_to) if dataset.rows and file.rows_to else {}
+        made = described(list(dataset.rows.files.values())) if dataset.rows and file.rows_of == "samples" else {}
+        rows = publish_rows(driver, dataset.rows, file.rows_to, made) if dataset.rows and file.rows_to else {}
         arms = train_arms(file.arms, folder, dataset, console)
         driver.finish()
         sweep(folder, driver.ledger)
-        return summarise(file, driver, dataset, arms, watch.alarms, rows)
+        return summarise(file, driver, dataset, arms, watch.alarms, rows, made)
 
 
 def _runner(file: RunFile, choice: Choice) -> Runner:

@@ -7,7 +7,7 @@ before any work starts. Limit: the tables below name every source, stage and bui
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import yaml
@@ -39,6 +39,7 @@ from loopdata.sources.files import Files
 from loopdata.sources.git import Git
 from loopdata.sources.split import Splitter
 from loopdata.sources.tables import Table
+from loopdata.special_tokens import SPECIAL_TOKENS
 from loopdata.stage import Builder, CorpusStage, Source, Stage, Step
 from pipelines.alarms import AlarmsSection
 from pipelines.arms import read_arms
@@ -106,9 +107,10 @@ class MixtureSection(Strict):
 
 
 class RowsSection(Strict):
-    """Where the rows of tables go whose documents remain."""
+    """Where rows go: those of tables whose `documents` remain, or the `samples` that the one entry makes of them."""
 
     to: str
+    of: Literal["documents", "samples"] = "documents"
 
 
 class FailuresSection(Strict):
@@ -145,6 +147,9 @@ class _File(Strict):
     limits: LimitsSection = LimitsSection()
 
 
+KEYS = frozenset(_File.model_fields)
+
+
 @dataclass(frozen=True)
 class RunFile:
     """A run, ready to be driven. `data` is the resolved mapping, which stays in the run folder."""
@@ -162,6 +167,7 @@ class RunFile:
     mixture: MixtureSection | None
     arms: dict[str, dict[str, Any]]
     rows_to: str | None
+    rows_of: str
     failures: Failures
     alarms: AlarmsSection
     limits: LimitsSection
@@ -190,6 +196,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
     _check_order(corpus)
     _check_columns(extra, corpus, builders)
     _check_sections(file)
+    _check_builders(file, builders)
     file.alarms.check_names([step.label for step in corpus], list(file.sources))
     arms = read_arms(file.train, seed.init, file.mixture.sequence if file.mixture else 0)
     return RunFile(
@@ -206,6 +213,7 @@ def resolve(data: dict[str, Any]) -> RunFile:
         file.mixture,
         arms,
         _whole(file.rows.to) if file.rows else None,
+        file.rows.of if file.rows else "documents",
         Failures(file.failures.max_documents, file.failures.max_share),
         file.alarms,
         file.limits,
@@ -216,7 +224,7 @@ def _repeatable(data: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[s
     """The mapping as it stays in the run folder: local paths whole, model files read in."""
     sources = {name: _whole_path(entry) for name, entry in data["sources"].items()}
     result = data | {"run": _whole(data["run"]), "sources": sources}
-    result |= {"rows": {"to": _whole(data["rows"]["to"])}} if data.get("rows") else {}
+    result |= {"rows": data["rows"] | {"to": _whole(data["rows"]["to"])}} if data.get("rows") else {}
     return result | {"train": {"arms": arms}} if arms else result
 
 
@@ -314,7 +322,10 @@ def _check_columns(extra: dict[str, pa.DataType], corpus: tuple[Step, ...], buil
 def _check_sections(file: _File) -> None:
     if file.tokens is not None and not file.split.valid:
         raise ConfigError("split.valid is 0, so that nothing is held out", "raise it, or leave out `tokens`")
-    if file.samples and file.tokens is None:
+    as_rows = file.rows is not None and file.rows.of == "samples"
+    if as_rows and (len(file.samples) != 1 or file.tokens is not None):
+        raise ConfigError("rows.of: samples needs one entry under `samples`, and no section `tokens`", "change one")
+    if file.samples and file.tokens is None and not as_rows:
         raise ConfigError("`samples` needs the section `tokens`", "add `tokens: {train: {vocab_size: 8192}}`")
     if file.mixture is not None:
         for name in file.mixture.weights:
@@ -325,6 +336,19 @@ def _check_sections(file: _File) -> None:
         raise ConfigError("`train` needs the section `mixture`", "add it, or leave training out by --set train=null")
     if file.mixture is not None and not file.samples:
         raise ConfigError("`mixture` needs entries under `samples`", "add `samples: {file: {builder: file}}`")
+
+
+def _check_builders(file: _File, builders: tuple[Builder, ...]) -> None:
+    """A tokenizer of ours has our special tokens; text for others may hold any, but not say what is learned."""
+    for builder in builders:
+        if file.tokens is None and builder.config.fim and builder.config.fim.loss != "all":
+            raise ConfigError(f"samples.{builder.label}.fim.loss: rows of text hold no loss", "leave it out")
+        missing = [token for token in builder.special_tokens() if token not in SPECIAL_TOKENS]
+        if file.tokens and missing:
+            raise ConfigError(
+                f"samples.{builder.label}.fim: the tokenizer lacks these special tokens: {', '.join(missing)}",
+                "leave out `spelling: own` to take ours by role, or give a layout of your own",
+            )
 
 
 def split_corpus(corpus: tuple[Step, ...]) -> tuple[tuple[Stage, ...], list[tuple[CorpusStage, tuple[Stage, ...]]]]:

@@ -1,11 +1,11 @@
 """Samples with a hole of a few files, for people: what `loopdata fim` shows.
 
-Enters: local files and settings of a builder. Leaves: samples with what is known of their holes, and their text in the
-order of the layout: special tokens in magenta, the middle in green, what is not learned dim. Nothing is written. Limit:
-files are read whole, as UTF-8.
+Enters: local files and the settings of a builder. Leaves: samples with what is known of their holes, and their text in
+the order of the layout: special tokens in magenta, the middle in green, what is not learned dim. Nothing is written.
+Limit: files are read whole, as UTF-8.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from loopdata.errors import ConfigError
 from loopdata.fim.file_level import FileBuilder
 from loopdata.fim.repo_level import RepoBuilder
 from loopdata.schema import document_schema, table_of
+from loopdata.sources.row_files import ending_of
 from loopdata.stage import Builder
 from loopdata.syntax.file_language import of_file
 
@@ -38,23 +39,30 @@ class ShownSample:
     segments: list[tuple[str, bool, bool]]
 
 
-def draw_samples(paths: Sequence[str], sets: Sequence[str], seed: int, as_repository: bool) -> list[ShownSample]:
-    """Samples with a hole of these files. ConfigError for a file that cannot be read, and for wrong settings."""
-    settings: dict[str, Any] = {"fim": {"rate": 1.0}}
+def draw_samples(
+    paths: Sequence[str], settings: Mapping[str, Any], sets: Sequence[str], seed: int, together: bool
+) -> list[ShownSample]:
+    """Samples with a hole of these files; all have one, unless the settings name a rate.
+
+    ConfigError for a file that cannot be read, and for wrong settings.
+    """
+    settings = {**settings, "fim": {"rate": 1.0, **settings.get("fim", {})}}
     for item in sets:
         override(settings, item)
-    kind: type[Builder] = RepoBuilder if as_repository else FileBuilder
+    kind: type[Builder] = RepoBuilder if together else FileBuilder
     builder = kind(parse(kind.Config, settings, ""), label="fim", seed=seed)
     table = table_of([_document(path) for path in paths], document_schema(RepoBuilder.needs))
     return [_shown(row) for row in _holed(builder, table)]
 
 
 def _document(path: str) -> dict[str, Any]:
+    if ending_of(path):
+        raise ConfigError(f"{path} is a table", "--out FOLDER writes the samples of its rows")
     try:
         data = Path(path).read_bytes()
         text = data.decode()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", "name files") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", "name files, or a table with --out") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8", "a run decodes other encodings by its stage `clean`") from error
     row = {"doc_id": path, "path": path, "text": text, "language": of_file(path, data).language}

@@ -14,14 +14,15 @@ from rich.table import Table
 
 from loopdata.cleaning.as_text import NO_TEXT
 from loopdata.engine.driver import Driver
-from loopdata.engine.ledger import totals
+from loopdata.engine.ledger import counts_of, totals
 from loopdata.engine.tables import read_tables
 from loopdata.engine.unit import Count, Manifest
 from loopdata.storage import Folder
 from pipelines.alarms import Alarm
-from pipelines.dataset import Built, counts_of
+from pipelines.dataset import Built
 from pipelines.proof import Arm
 from pipelines.run_file import RunFile
+from pipelines.sample_rows import print_described
 from pipelines.status import print_list, print_stages
 
 ONE_SEED = "One seed of each proves nothing: the difference may be the seed's."
@@ -46,7 +47,8 @@ class Summary:
     """`ran` maps a phase to the units that ran in this call; `samples` a category and split to [samples, tokens,
     bytes]; `languages` a category to the languages of its training split; `fim` a category to the kinds of holes, as
     [samples, bytes of their middles]; `shares` are the mixture's categories; `rows` maps each file of a table to its
-    rows before and after; `commands` maps what to try next to what it does."""
+    rows before and after; `made` are the figures of samples that were written as rows; `commands` maps what to try next
+    to what it does."""
 
     run: str
     ran: dict[str, int]
@@ -60,11 +62,18 @@ class Summary:
     arms: list[ArmSummary] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     rows: dict[str, list[int]] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
     commands: dict[str, str] = field(default_factory=dict)
 
 
 def summarise(
-    file: RunFile, driver: Driver, built: Built, arms: list[Arm], alarms: list[Alarm], rows: dict[str, list[int]]
+    file: RunFile,
+    driver: Driver,
+    built: Built,
+    arms: list[Arm],
+    alarms: list[Alarm],
+    rows: dict[str, list[int]],
+    made: dict[str, Any],
 ) -> Summary:
     """Gather what is shown."""
     packed = ("category", "split", "num_sequences", "tokens", "fill", "left_out", "left_out_tokens")
@@ -81,6 +90,7 @@ def summarise(
         [_arm(arm) for arm in arms],
         alarms,
         rows,
+        made,
         _commands(file, driver, built, arms),
     )
 
@@ -138,7 +148,9 @@ def print_summary(found: Summary, console: Console) -> None:
     print_stages(found.stages, console)
     for alarm in found.alarms:
         console.print(f"alarm: {alarm}", style="yellow", soft_wrap=True, highlight=False, markup=False)
-    if found.rows:
+    if found.made:
+        print_described(found.made, console)
+    elif found.rows:
         before, after = (sum(numbers) for numbers in zip(*found.rows.values(), strict=True))
         files = "file" if len(found.rows) == 1 else "files"
         console.print(f"\n{after:,} of {before:,} rows stay, in {len(found.rows):,} {files}.", highlight=False)

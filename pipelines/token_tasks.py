@@ -106,7 +106,7 @@ class EncodeSamples:
                     texts = [text[:CHECKED_CHARS] for text in part["text"].slice(0, unchecked).to_pylist()]
                     tokenizer.check(texts)
                     unchecked -= len(texts)
-                tally.bytes["documents"] += _train_bytes(part, self.builder)
+                tally.bytes["documents"] += train_bytes(part, self.builder)
                 for samples in self.builder.render_parts(part):
                     attempt.guard.at(unit=attempt.unit.id)
                     for split in pc.unique(samples["split"]).to_pylist():
@@ -169,14 +169,14 @@ class _Tally:
         _add(self.splits, split, [samples.num_rows, sum(lengths), sum(sizes.values())])
         for name in rows if split == "train" else ():
             _add(self.languages, name, [rows[name], tokens[name], sizes[name]])
-        self.bytes["loss"] += _loss_bytes(samples["segments"])
+        self.bytes["loss"] += loss_bytes(samples["segments"])
         for record in filter(None, samples["fim"].to_pylist()):
             middle = (record["middle_end"] or 0) - (record["middle_start"] or 0)
             name = f"{record['kind']}.{record['mode']}" if record["kind"] else record["left"]
             _add(self.fim, name, [1, middle])
 
 
-def _train_bytes(documents: pa.Table, builder: Builder) -> int:
+def train_bytes(documents: pa.Table, builder: Builder) -> int:
     """Bytes of the documents that the builder is for, without those that are context."""
     wanted = pc.equal(documents["use"], "train")
     if builder.categories is not None:
@@ -185,7 +185,8 @@ def _train_bytes(documents: pa.Table, builder: Builder) -> int:
     return chain.size(documents.filter(wanted))
 
 
-def _loss_bytes(segments: pa.ChunkedArray) -> int:
+def loss_bytes(segments: pa.ChunkedArray) -> int:
+    """Bytes of the texts of samples that carry loss."""
     flat = pc.list_flatten(segments)
     special, loss = (pc.struct_field(flat, name) for name in ("special", "loss"))
     texts = pc.struct_field(flat, "text").filter(pc.and_not(loss, special))

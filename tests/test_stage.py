@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loopdata.config import Strict
 from loopdata.errors import StageError
-from loopdata.stage import Outcome, Resource, Stage, unit_interval
+from loopdata.stage import Outcome, Resource, Stage, UnitIntervals, unit_interval
 from loopdata.storage import Folder
 
 
@@ -82,6 +84,11 @@ def test_random_numbers_fill_the_unit_interval() -> None:
     assert 0 <= numbers[0] < 0.01
     assert 0.99 < numbers[-1] < 1
     assert abs(sum(numbers) / 2_000 - 0.5) < 0.02
+
+
+@given(st.integers(), st.lists(st.text(), max_size=3), st.text())
+def test_numbers_behind_the_same_first_names_are_the_same(seed: int, first: list[str], last: str) -> None:
+    assert UnitIntervals(seed, *first).of(last) == unit_interval(seed, *first, last)
 
 
 def test_parts_of_a_random_number_are_kept_apart() -> None:

@@ -8,7 +8,7 @@ file, some 100 bytes a unit.
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from loopdata.engine.unit import Count, Manifest, Unit
@@ -105,3 +105,13 @@ def _remove_old(run: Folder, name: str, age_seconds: float, surely: bool) -> int
         return 0
     run.remove(name)
     return 1
+
+
+def counts_of(manifests: Sequence[Manifest], name: str) -> dict[str, list[int]]:
+    """Sums of a figure that maps a name to numbers, over all units."""
+    sums: dict[str, list[int]] = {}
+    for manifest in manifests:
+        for key, numbers in manifest.figures.get(name, {}).items():
+            total = sums.setdefault(key, [0] * len(numbers))
+            sums[key] = [a + b for a, b in zip(total, numbers, strict=True)]
+    return sums

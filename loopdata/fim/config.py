@@ -1,7 +1,7 @@
 """What a run file may ask of fill-in-the-middle.
 
-Enters: the mapping under `fim:`. Leaves: a frozen `FimConfig`, whose layout is known to have its special tokens and the
-orders that are asked of it, before any work starts. Limit: the special tokens are those of tokenizers that we train.
+Enters: the mapping under `fim:`. Leaves: a frozen `FimConfig`, whose layout is known to have the orders that are asked
+of it, before any work starts. Limit: whether a tokenizer has the special tokens is not asked here: text needs none.
 """
 
 from functools import cached_property
@@ -13,7 +13,7 @@ from loopdata.config import Strict, nearest
 from loopdata.errors import ConfigError
 from loopdata.fim.context import Room, Rule
 from loopdata.fim.holes import KINDS, Sizes
-from loopdata.fim.layouts import OWN, SPM_SHARE, Layout, Mode, check_known, preset
+from loopdata.fim.layouts import OWN, SPM_SHARE, Layout, Mode, preset
 
 # A tenth of random characters and the rest by syntax is AST-FIM's share; a fifth goes to whole lines here, since people
 # complete lines more often than anything else.
@@ -40,7 +40,8 @@ class FimConfig(Strict):
     spm_share   share of suffix-prefix-middle among samples with a hole; left out, that of the preset
     loss        on all tokens, or on the middle and its end only
     kinds       weights of the kinds of holes; those left out are not drawn
-    min_chars … max_chars   of the middle; `char` holds to the larger only
+    min_chars … max_chars   of the middle; `char` may have fewer
+    max_span_chars   of the middle of `char` and `ast_span`
     max_bytes   of a sample's text; `long` is the rule for longer documents
     max_prefix_bytes, max_suffix_bytes   what may stand before and behind a middle; the rest trains as plain text
     """
@@ -55,6 +56,7 @@ class FimConfig(Strict):
     kinds: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=WEIGHTS.copy)
     min_chars: int = Field(default=8, ge=1)
     max_chars: int = Field(default=1_024, ge=1)
+    max_span_chars: int = Field(default=256, ge=1)
     max_bytes: int = Field(default=2_560, ge=16)
     long: Rule = "contexts"
     max_prefix_bytes: int | None = Field(default=None, ge=0)
@@ -78,7 +80,7 @@ class FimConfig(Strict):
         return self
 
     def _check_layout(self) -> None:
-        """ValueError, which pydantic gives a place, for special tokens or orders that are not there."""
+        """ValueError, which pydantic gives a place, for an order that is not there."""
         try:
             found = self.chosen
             wanted: dict[Mode, bool] = {"psm": self.share < 1, "spm": self.share > 0}
@@ -89,11 +91,8 @@ class FimConfig(Strict):
 
     @cached_property
     def chosen(self) -> Layout:
-        """The layout. ConfigError where our tokenizers lack one of its special tokens."""
-        if self.own is None:
-            return preset(self.layout, self.spelling)
-        check_known(self.own, "own")
-        return self.own
+        """The layout."""
+        return preset(self.layout, self.spelling) if self.own is None else self.own
 
     @property
     def share(self) -> float:
@@ -112,4 +111,4 @@ class FimConfig(Strict):
     @property
     def sizes(self) -> Sizes:
         """Characters of a middle."""
-        return Sizes(self.min_chars, self.max_chars)
+        return Sizes(self.min_chars, self.max_chars, self.max_span_chars)

@@ -6,19 +6,19 @@ SHA-256 of these and a counter. Limit: a number has 53 bits, so that a choice am
 
 from collections.abc import Mapping
 
-from loopdata.stage import unit_interval
+from loopdata.stage import UnitIntervals
 
 
 class Draws:
     """The sequence of a document."""
 
     def __init__(self, seed: int, label: str, doc_id: str) -> None:
-        self._seed, self._names, self._count = seed, (label, doc_id), 0
+        self._numbers, self._count = UnitIntervals(seed, label, doc_id, "fim"), 0
 
     def unit(self) -> float:
         """The next number in [0, 1)."""
         self._count += 1
-        return unit_interval(self._seed, *self._names, "fim", str(self._count))
+        return self._numbers.of(str(self._count))
 
     def below(self, count: int) -> int:
         """One of 0 … count - 1, each as likely."""
@@ -27,6 +27,10 @@ class Draws:
     def between(self, low: int, high: int) -> int:
         """One of low … high, both included."""
         return low + self.below(high - low + 1)
+
+    def scaled_between(self, low: int, high: int) -> int:
+        """One of low … high, both included, above 0: every doubling as likely, so that small ones come most often."""
+        return min(int(low * ((high + 1) / low) ** self.unit()), high)
 
     def weighted(self, weights: Mapping[str, float]) -> str:
         """One of the names, by weight; at least one weight is above 0."""

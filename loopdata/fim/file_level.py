@@ -35,7 +35,7 @@ class FileBuilder(Builder):
     """Renders each document of code, web pages and plain text as a sample of its own."""
 
     name = "file"
-    version = 3
+    version = 4
     categories = frozenset({"code", "web", "text"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
         column: DOCUMENT[column] for column in ("doc_id", "category", "split", "use", "text", "language")
@@ -46,6 +46,10 @@ class FileBuilder(Builder):
         """All that the samples depend on besides the documents; with `fim`, the grammars too."""
         found = super().identity()
         return found | {"grammars": grammar_versions()} if self.config.fim else found
+
+    def special_tokens(self) -> tuple[str, ...]:
+        """Those of the layout, of which a file needs none for repositories."""
+        return self.config.fim.chosen.special_tokens() if self.config.fim else (END_OF_TEXT,)
 
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of the documents with `use` train, in their order."""
@@ -102,7 +106,10 @@ class FileBuilder(Builder):
 
     def _with_holes(self, texts: list[bytes], rendered: list[Rendered]) -> dict[str, pa.Array]:
         """The other columns, where some samples have a hole; `texts` are those of their documents."""
-        rows = [sample.pieces or plain(text, sample.span) for text, sample in zip(texts, rendered, strict=True)]
+        rows = [
+            sample.pieces or plain(self.config.fim, text, sample.span)
+            for text, sample in zip(texts, rendered, strict=True)
+        ]
         sizes = [sum(len(piece.data) for piece in row if not piece.special) for row in rows]
         loss = [learned(self.config.fim, sample.pieces) or [True] * len(row)
                 for sample, row in zip(rendered, rows, strict=True)]  # fmt: skip

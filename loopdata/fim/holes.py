@@ -2,14 +2,16 @@
 
 Enters: a text, its language, weights by kind, sizes. Leaves: a `Hole`, or none. A kind is drawn by weight; a document
 without it (no grammar, no such node, none of an allowed size) draws again among the others, and what was missed is
-recorded. Kinds: `char` is Bavarian et al.'s cut (arXiv 2207.14255), two places uniform over characters, so that parts
-may be empty; `line` one to eight whole lines; `expression`, `statement`, `block`, `function` (whole) and
-`function_body` a node of the syntax tree, `ast_span` a run of siblings (see `nodes`). Offsets are bytes and never cut a
-character. Limit: a line ends at a line feed; a text with bare carriage returns is one line.
+recorded. Kinds: `char` cuts between characters wherever it falls, so that prefix or suffix may be empty; `line` takes
+one to twelve whole lines; `expression`, `statement`, `block`, `function` (whole) and `function_body` a node of the
+syntax tree, `ast_span` a run of siblings (see `nodes`). How many characters or lines is drawn with every doubling as
+likely: two uniform cuts (Bavarian et al., arXiv 2207.14255) make middles of a third of a text, and people fill in less.
+Offsets are bytes and never cut a character. Limit: a line ends at a line feed; a text with bare carriage returns is one
+line.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from loopdata.fim.characters import Text
@@ -26,15 +28,23 @@ LEVEL_OF = {
     "function_body": "body",
 }
 KINDS = ("char", "line", *LEVEL_OF, "ast_span")
-MAX_LINES = 8
+SYNTAX = frozenset(KINDS) - {"char", "line"}  # those that need a tree
+MAX_LINES = 12
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Characters of a middle, both included. `char` holds to the larger one only: its parts may be empty."""
+    """Characters of a middle, both included; `char` may have fewer. `max_span_chars` are those of `char` and of
+    `ast_span`, which takes half of its context at most, too."""
 
     min_chars: int
     max_chars: int
+    max_span_chars: int = 256
+
+    @property
+    def of_spans(self) -> "Sizes":
+        """The same for spans."""
+        return replace(self, max_chars=min(self.max_chars, self.max_span_chars))
 
 
 @dataclass(frozen=True)
@@ -71,16 +81,18 @@ def draw_hole(
 
 def _span(kind: str, text: Text, language: str | None, sizes: Sizes, draws: Draws, within: Span) -> Span | None:
     if kind == "char":
-        return _characters(text, sizes.max_chars, draws, within)
+        return _characters(text, sizes.of_spans.max_chars, draws, within)
     if kind == "line":
         return _lines(text, sizes, draws, within)
     tree = parse(text.data, language) if language else None
     if not isinstance(tree, Tree):
         return None
-    allowed = partial(_allowed, text, sizes, within)
     if kind == "ast_span":
-        return run_of_siblings(tree, text, within, draws, (sizes.min_chars, sizes.max_chars), allowed)
-    return node_on(LEVEL_OF[kind], tree, within, draws, allowed)
+        spans = sizes.of_spans
+        high = min(spans.max_chars, text.size(*within) // 2)
+        allowed = partial(_allowed, text, replace(spans, max_chars=high), within)
+        return run_of_siblings(tree, text, within, draws, (spans.min_chars, high), allowed)
+    return node_on(LEVEL_OF[kind], tree, within, draws, partial(_allowed, text, sizes, within))
 
 
 def _allowed(text: Text, sizes: Sizes, within: Span, start: int, end: int) -> bool:
@@ -93,18 +105,18 @@ def _allowed(text: Text, sizes: Sizes, within: Span, start: int, end: int) -> bo
 
 
 def _characters(text: Text, max_chars: int, draws: Draws, within: Span) -> Span:
-    """Two cuts, the second uniform over the places that the largest middle allows."""
+    """A span of a drawn size, anywhere."""
     begin, end = map(text.char, within)
-    first = draws.between(begin, end)
-    second = draws.between(max(begin, first - max_chars), min(end, first + max_chars))
-    return text.offset(min(first, second)), text.offset(max(first, second))
+    size = draws.scaled_between(1, min(max_chars, end - begin))
+    first = begin + draws.below(end - begin - size + 1)
+    return text.offset(first), text.offset(first + size)
 
 
 def _lines(text: Text, sizes: Sizes, draws: Draws, within: Span) -> Span | None:
-    """One to eight lines with their ends, the first of them not blank."""
+    """One to twelve lines with their ends, the first of them not blank."""
     starts = _line_starts(text.data, *within)
     bounds = [*starts, within[1]]
-    first, count = draws.below(len(starts)), draws.between(1, MAX_LINES)
+    first, count = draws.below(len(starts)), draws.scaled_between(1, MAX_LINES)
     for step in range(len(starts)):  # the drawn line, or the next one that will do, from the top again at the end
         at = (first + step) % len(starts)
         if not text.data[bounds[at] : bounds[at + 1]].isspace():

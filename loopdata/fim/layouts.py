@@ -5,8 +5,8 @@ way back, from pieces or from token ids to the three parts. Orders are words: a 
 in small letters is text. The presets are those of the models that they are named after; PSM and SPM are Bavarian et
 al. 2022 (arXiv 2207.14255), SPM in their second variant, `PREFIX SUFFIX suffix MIDDLE prefix middle`, where a preset
 does not order it otherwise. A preset keeps its order and takes our special tokens by role, since a tokenizer of ours
-knows no others; `spelling: own` asks for its own and fails where they are missing. Limit: in the second variant nothing
-stands between prefix and middle, so that ids alone give them joined; the size of the middle then parts them.
+knows no others; `spelling: own` is for text that others tokenize. Limit: in the second variant nothing stands between
+prefix and middle, so that ids alone give them joined; the size of the middle then parts them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,15 @@ from pydantic import field_validator, model_validator
 
 from loopdata.config import Strict
 from loopdata.errors import ConfigError, StageError
-from loopdata.special_tokens import END_OF_TEXT, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, IM_END, SPECIAL_TOKENS
+from loopdata.special_tokens import (
+    END_OF_TEXT,
+    FILE_SEP,
+    FIM_MIDDLE,
+    FIM_PREFIX,
+    FIM_SUFFIX,
+    IM_END,
+    REPO_NAME,
+)
 from loopdata.stage import Decode
 
 Mode = Literal["psm", "spm"]
@@ -49,12 +57,16 @@ class Piece(NamedTuple):
 
 
 class Layout(Strict):
-    """Spelling of the special tokens by role, and the orders that there are. `end` closes the middle."""
+    """Spelling of the special tokens by role, and the orders that there are. `end` closes the middle, `text_end` a text
+    without a hole; `repo` and `file` are null where the model has none."""
 
     prefix: str = FIM_PREFIX
     suffix: str = FIM_SUFFIX
     middle: str = FIM_MIDDLE
     end: str = END_OF_TEXT
+    text_end: str = END_OF_TEXT
+    repo: str | None = REPO_NAME
+    file: str | None = FILE_SEP
     psm: str | None = None
     spm: str | None = None
 
@@ -81,6 +93,11 @@ class Layout(Strict):
         spellings = [self.prefix, self.suffix, self.middle, self.end]
         if len(set(spellings)) < len(spellings):
             raise ValueError("a layout needs four different special tokens")
+        of_repositories = [token for token in (self.repo, self.file) if token is not None]
+        if len({*spellings, *of_repositories}) < 4 + len(of_repositories):
+            raise ValueError("`repo` and `file` must be other special tokens")
+        if self.text_end in {self.prefix, self.suffix, self.middle, *of_repositories}:
+            raise ValueError("`text_end` must be another special token, or that of `end`")
         for order in (self.psm, self.spm):
             if order and {"prefix suffix", "suffix prefix", "suffix middle"} & set(_pairs(order)):
                 raise ValueError("a special token must stand between the suffix and its neighbours")
@@ -97,9 +114,10 @@ class Layout(Strict):
         """The special token of a role in capitals."""
         return str(getattr(self, role.lower()))
 
-    def missing(self) -> list[str]:
-        """Its special tokens that our tokenizers do not have."""
-        return [token for token in map(self.spelling, TOKENS) if token not in SPECIAL_TOKENS]
+    def special_tokens(self) -> tuple[str, ...]:
+        """All that it may write, each once."""
+        named = (*map(self.spelling, TOKENS), self.text_end, self.repo, self.file)
+        return tuple(dict.fromkeys(token for token in named if token is not None))
 
 
 def _pairs(order: str) -> list[str]:
@@ -111,16 +129,44 @@ def _pairs(order: str) -> list[str]:
 OWN: dict[str, Layout] = {
     "iquest": Layout(end=IM_END, psm=PSM),
     "qwen2.5": Layout(psm=PSM),
-    "starcoder2": Layout(prefix="<fim_prefix>", suffix="<fim_suffix>", middle="<fim_middle>", psm=PSM, spm=SPM),
-    "deepseek": Layout(
-        prefix="<｜fim▁begin｜>", suffix="<｜fim▁hole｜>", middle="<｜fim▁end｜>", end="<｜end▁of▁sentence｜>", psm=PSM
+    "starcoder2": Layout(
+        prefix="<fim_prefix>",
+        suffix="<fim_suffix>",
+        middle="<fim_middle>",
+        repo="<repo_name>",
+        file="<file_sep>",
+        psm=PSM,
+        spm=SPM,
     ),
-    "codellama": Layout(prefix="▁<PRE>", suffix="▁<SUF>", middle="▁<MID>", end="▁<EOT>", psm=PSM, spm=SPM),
+    "deepseek": Layout(
+        prefix="<｜fim▁begin｜>",
+        suffix="<｜fim▁hole｜>",
+        middle="<｜fim▁end｜>",
+        end="<｜end▁of▁sentence｜>",
+        text_end="<｜end▁of▁sentence｜>",
+        repo=None,
+        file=None,
+        psm=PSM,
+    ),
+    "codellama": Layout(
+        prefix="▁<PRE>",
+        suffix="▁<SUF>",
+        middle="▁<MID>",
+        end="▁<EOT>",
+        text_end="</s>",
+        repo=None,
+        file=None,
+        psm=PSM,
+        spm=SPM,
+    ),
     "seed-coder": Layout(
         prefix="<[fim-prefix]>",
         suffix="<[fim-suffix]>",
         middle="<[fim-middle]>",
         end="<[end▁of▁sentence]>",
+        text_end="<[end▁of▁sentence]>",
+        repo=None,
+        file=None,
         spm="SUFFIX suffix PREFIX prefix MIDDLE middle END",
     ),
 }
@@ -130,21 +176,11 @@ SPM_SHARE = {name: 0.0 if own.spm is None else 1.0 if own.psm is None else 0.5 f
 
 
 def preset(name: str, spelling: Literal["ours", "own"] = "ours") -> Layout:
-    """A preset in our special tokens, or in its own. ConfigError names those of its own that we do not have."""
+    """A preset in our special tokens, or in its own."""
     own = OWN[name]
-    if spelling == "ours":
-        return Layout(end=IM_END if name in ENDS_MIDDLE_ONLY else END_OF_TEXT, psm=own.psm, spm=own.spm)
-    check_known(own, name)
-    return own
-
-
-def check_known(layout: Layout, name: str) -> None:
-    """ConfigError where our tokenizers lack a special token of this layout."""
-    if missing := layout.missing():
-        raise ConfigError(
-            f"the tokenizer lacks these special tokens of the layout '{name}': {', '.join(missing)}",
-            "leave out `spelling: own` to take ours by role, or give a layout of your own",
-        )
+    if spelling == "own":
+        return own
+    return Layout(end=IM_END if name in ENDS_MIDDLE_ONLY else END_OF_TEXT, psm=own.psm, spm=own.spm)
 
 
 def render(layout: Layout, mode: Mode, parts: Parts) -> list[Piece]:

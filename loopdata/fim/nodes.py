@@ -4,9 +4,9 @@ Enters: a `Tree`, random numbers, the sizes that are allowed. Leaves: the span o
 neighbouring children of one node (`run_of_siblings`). A node is drawn by its size, as in AST-FIM (arXiv 2506.00204):
 a byte is drawn, and one of the allowed nodes over it, so that it costs the depth of the tree and not its width; only
 where sixteen bytes have found none are all nodes looked at, each as likely then. A run is drawn as there: a span of
-random characters, snapped to the run of children of the node around it that overlaps it best (intersection over
-union). Levels are those of `syntax.spans`, and no span lies under an error or holds one. Limit: a byte between two
-nodes of a level, such as a blank line, draws a node around it or none.
+random characters, snapped to the run of children of the node around it that overlaps it best (intersection over union);
+of its size every doubling is as likely. Levels are those of `syntax.spans`, and no span lies under an error or holds
+one. Limit: a byte between two nodes of a level, such as a blank line, draws a node around it or none.
 """
 
 from collections.abc import Callable, Iterator
@@ -79,11 +79,12 @@ def _path(cursor: TreeCursor, offset: int) -> Iterator[Node]:
 
 
 def run_of_siblings(tree: Tree, text: Text, within: Span, draws: Draws, sizes: Span, allowed: Allowed) -> Span | None:
-    """The span of a run of neighbouring children of one node; None where sixteen draws have given none."""
+    """The span of a run of neighbouring children of one node; None where sixteen draws have given none. `sizes` are
+    characters of what is drawn before it is snapped, at most as many as `within` has."""
     begin, end = map(text.char, within)
-    low, high = max(sizes[0], 1), min(sizes[1], end - begin)
+    low, high = max(sizes[0], 1), sizes[1]
     for _ in range(TRIES if low <= high else 0):
-        size = draws.between(low, high)
+        size = draws.scaled_between(low, high)
         first = begin + draws.below(end - begin - size + 1)
         found = _snapped(tree, text.offset(first), text.offset(first + size))
         if found is not None and allowed(*found):

@@ -10,16 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loopdata.errors import StageError
-from loopdata.fim.config import FimConfig
-from loopdata.fim.layouts import TOKENS, Parts, parts_of, recover
-from loopdata.special_tokens import FILE_SEP
+from loopdata.fim.layouts import TOKENS, Layout, Parts, parts_of, recover
 from loopdata.stage import Decode
 
 Segments = Sequence[Mapping[str, Any]]
 
 
 def check_repository_sample(
-    config: FimConfig | None,
+    layout: Layout,
     record: Mapping[str, Any] | None,
     entries: Segments,
     ids: Iterable[int],
@@ -29,8 +27,8 @@ def check_repository_sample(
     """StageError where the tokens of a sample, with a hole or without, are not those of its segments."""
     tokens = list(map(int, ids))
     check_segments(entries, tokens, special, decode)
-    if config is not None and record is not None:
-        _check_hole(config, record, entries, tokens, special, decode)
+    if record is not None:
+        _check_hole(layout, record, entries, tokens, special, decode)
 
 
 def check_segments(entries: Segments, tokens: list[int], special: Mapping[str, int], decode: Decode) -> None:
@@ -50,18 +48,18 @@ def check_segments(entries: Segments, tokens: list[int], special: Mapping[str, i
 
 
 def _check_hole(
-    config: FimConfig,
+    layout: Layout,
     record: Mapping[str, Any],
     entries: Segments,
     tokens: list[int],
     special: Mapping[str, int],
     decode: Decode,
 ) -> None:
-    layout, mode = config.chosen, record["mode"]
+    mode = record["mode"]
     order = layout.order(mode)
-    files = [at for at, entry in enumerate(entries) if entry["special"] and entry["text"] == FILE_SEP]
+    files = [at for at, entry in enumerate(entries) if entry["special"] and entry["text"] == layout.file]
     tail = [(entry["text"].encode(), bool(entry["special"])) for entry in entries[files[-1] + 1 :]]
-    ids = tokens[len(tokens) - tokens[::-1].index(special[FILE_SEP]) :]
+    ids = tokens[len(tokens) - tokens[::-1].index(special[layout.file or ""]) :]
     path = b""
     if len(tail) > len(order):
         outside = order[0] in TOKENS and not tail[0][1]

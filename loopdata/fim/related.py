@@ -78,10 +78,12 @@ class Repository:
         texts = texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
         self.offsets, self.data = _buffers(texts)
         self.sizes: list[int] = np.diff(self.offsets).tolist()
+        self._bases: list[int] = self.offsets.tolist()
+        self._path_bytes = [len(path.encode()) for path in self.paths]
 
     def text(self, file: int) -> bytes:
         """The text of a file."""
-        return self.data[self.offsets[file] : self.offsets[file + 1]].tobytes()
+        return self.data[self._bases[file] : self._bases[file + 1]].tobytes()
 
     @cached_property
     def graph(self) -> ImportGraph:
@@ -117,6 +119,11 @@ class Repository:
         return cut(self.data, self.offsets)
 
     @cached_property
+    def _places_of_chunks(self) -> tuple[list[int], list[int], list[int]]:
+        """Starts, ends and files of the chunks; single numbers are read much faster from lists than from arrays."""
+        return self._chunks.starts.tolist(), self._chunks.ends.tolist(), self._chunks.texts.tolist()
+
+    @cached_property
     def _index(self) -> Index:
         return Index(self.data, self._chunks)
 
@@ -128,8 +135,7 @@ class Repository:
         text = self.text(file)
         sides = text[span[0] : hole[0]], text[hole[1] : span[1]]
         guard = Guard(text[hole[0] : hole[1]])
-        ranked = self._within(self._candidates(file, sides, wanted), guard, wanted.max_bytes)
-        whole = [snippet for snippet in _joined(ranked) if not guard.leaks(self._span(snippet))]
+        whole = self._joined_safely(self._chosen(file, sides, wanted, guard), guard)
         if wanted.order == "random":
             return [snippet for _, snippet in sorted((draws.unit(), snippet) for snippet in whole)]
         if wanted.order == "relevance":
@@ -141,65 +147,78 @@ class Repository:
         return self._span(snippet).tobytes()
 
     def _span(self, snippet: Snippet) -> npt.NDArray[np.uint8]:
-        base = self.offsets[snippet.file]
+        base = self._bases[snippet.file]
         return self.data[base + snippet.start : base + snippet.end]
 
-    def _within(self, candidates: Iterator[Snippet], guard: Guard, max_bytes: int) -> list[Snippet]:
-        """Candidates that fit and give nothing away, each byte once."""
+    def _chosen(self, file: int, sides: tuple[bytes, bytes], wanted: ContextConfig, guard: Guard) -> list[Snippet]:
+        """Snippets of other files that fit and give nothing away, the best first, each byte once."""
+        _, _, files = self._places_of_chunks
         taken: list[Snippet] = []
-        room = max_bytes
-        for snippet in candidates:
-            size = snippet.end - snippet.start + len(self.paths[snippet.file].encode()) + ENTRY_BYTES
-            if size <= room and not guard.leaks(self._span(snippet)):
-                taken.append(snippet)
-                room -= size
-            if room < max_bytes // FULL:
+        seen: set[int] = set()  # chunks
+        asked: dict[int, bool] = {}  # files that were asked for as a whole, and whether they were taken
+        room, least = wanted.max_bytes, wanted.max_bytes // FULL
+
+        def take(snippet: Snippet) -> bool:
+            nonlocal room
+            size = snippet.end - snippet.start + self._path_bytes[snippet.file] + ENTRY_BYTES
+            if room < least or size > room or guard.leaks(self._span(snippet)):
+                return False
+            taken.append(snippet)
+            room -= size
+            return True
+
+        for chunk, with_next in self._ranked(file, sides, wanted):
+            at = files[chunk]
+            if wanted.unit == "files" and at not in asked:
+                asked[at] = take(Snippet(at, 0, self.sizes[at]))
+            if not asked.get(at):
+                for snippet in self._snippets(chunk, seen, with_next):
+                    take(snippet)
+            if room < least:
                 break
         return taken
 
-    def _candidates(self, file: int, sides: tuple[bytes, bytes], wanted: ContextConfig) -> Iterator[Snippet]:
-        """Snippets of other files, the best first; none overlaps another."""
-        seen: set[int] = set()
-        whole: set[int] = set()
-        for chunk, with_next in self._ranked(file, sides, wanted):
-            at = int(self._chunks.texts[chunk])
-            if wanted.unit == "files" and at not in whole and self.sizes[at] <= wanted.max_bytes:
-                whole.add(at)
-                yield Snippet(at, 0, self.sizes[at])
-            if at not in whole:
-                yield from self._snippets(chunk, seen, with_next)
+    def _joined_safely(self, ranked: list[Snippet], guard: Guard) -> list[Snippet]:
+        """Snippets that touch as one; what gives the middle away only together loses its last in rank."""
+        found = _joined(ranked)
+        while leaking := [one for one in found if guard.leaks(self._span(one))]:
+            for file, start, end in leaking:
+                parts = [one for one in ranked if one.file == file and start <= one.start < end]
+                ranked.remove(parts[-1])
+            found = _joined(ranked)
+        return found
 
     def _ranked(self, file: int, sides: tuple[bytes, bytes], wanted: ContextConfig) -> Iterator[tuple[int, bool]]:
         """Chunks, the best first, and whether the one behind belongs to it."""
-        imported = np.zeros(len(self.paths), np.bool_)
-        if wanted.imports:
-            imported[list(self.graph.needs[file])] = True
-        others = ~imported
-        others[file] = imported[file] = False
+        needed = frozenset(self.graph.needs[file]) if wanted.imports else frozenset()
         near = around(*sides, wanted.query_lines)
         if wanted.definitions:
             words = _words(near)
-            far = _words(b"\n".join(sides)) - words
-            for allowed in (imported, others):
-                yield from self._defining(words, allowed)
-                yield from self._defining(far, allowed)
+            close = self._defining(words, file)
+            far = self._defining(_words(b"\n".join(sides)) - words, file)
+            for is_needed in (True, False):
+                for places in (close, far):
+                    yield from ((chunk, late) for _, chunk, late, at in places if (at in needed) is is_needed)
         count = min(wanted.max_bytes // 100 + 8, MAX_CHUNKS)
-        for allowed in (imported, others):
-            found = self._index.search(near, allowed, count, wanted.measure)[0] if allowed.any() else ()
-            yield from ((int(chunk), wanted.next_chunk) for chunk in found)
+        imported = np.zeros(len(self.paths), np.bool_)
+        imported[list(needed)] = True
+        others = ~imported
+        others[file] = False
+        for allowed in (imported, others) if needed else (others,):
+            found, _ = self._index.search(near, allowed, count, wanted.measure)
+            yield from ((chunk, wanted.next_chunk) for chunk in found.tolist())
 
-    def _defining(self, names: set[str], allowed: npt.NDArray[np.bool_]) -> list[tuple[int, bool]]:
-        """The chunks that define a name, that with the fewest definitions first.
+    def _defining(self, names: set[str], file: int) -> list[tuple[int, int, bool, int]]:
+        """Of names that other files define: how many definitions there are, chunk, whether it begins late, file.
 
-        A definition that begins in the second half of its chunk goes on in the next.
+        The name with the fewest definitions first. One that begins in the second half of its chunk goes on in the next.
         """
-        found = [
-            (len(places), chunk, is_late)
+        return sorted(
+            (len(places), chunk, is_late, at)
             for places in map(self._definers.__getitem__, names & self._definers.keys())
-            for file, chunk, is_late in places
-            if allowed[file]
-        ]
-        return [(chunk, is_late) for _, chunk, is_late in sorted(found)]
+            for at, chunk, is_late in places
+            if at != file
+        )
 
     @cached_property
     def _definers(self) -> dict[str, list[tuple[int, int, bool]]]:
@@ -221,13 +240,12 @@ class Repository:
 
     def _snippets(self, chunk: int, seen: set[int], with_next: bool) -> Iterator[Snippet]:
         """A chunk, and the one behind it where that is wanted, without what was given before."""
-        chunks = self._chunks
+        starts, ends, files = self._places_of_chunks
         for at in (chunk, chunk + 1) if with_next else (chunk,):
-            if at not in seen and at < len(chunks.texts) and chunks.texts[at] == chunks.texts[chunk]:
+            if at not in seen and at < len(files) and files[at] == files[chunk]:
                 seen.add(at)
-                file = int(chunks.texts[at])
-                base = int(self.offsets[file])
-                yield Snippet(file, int(chunks.starts[at]) - base, int(chunks.ends[at]) - base)
+                base = self._bases[files[at]]
+                yield Snippet(files[at], starts[at] - base, ends[at] - base)
 
 
 def around(prefix: bytes, suffix: bytes, lines: int) -> bytes:

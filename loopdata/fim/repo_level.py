@@ -17,22 +17,22 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from loopdata.config import Strict
 from loopdata.fim.config import FimConfig
 from loopdata.fim.draws import Draws
-from loopdata.fim.layouts import Piece
+from loopdata.fim.layouts import PSM, Layout, Piece
 from loopdata.fim.proofs import check_repository_sample
 from loopdata.fim.related import ContextConfig, Repository
 from loopdata.fim.samples import Rendered, draws_of, learned, render_document, segments
 from loopdata.schema import DOCUMENT, SAMPLE, cast, digest
-from loopdata.special_tokens import END_OF_TEXT, FILE_SEP, REPO_NAME
 from loopdata.stage import Builder, Decode
 from loopdata.syntax.grammars import grammar_versions
 from loopdata.syntax.parse import forget
 
 PART_BYTES = 16 << 20  # of samples held before they are given
+OURS = Layout(psm=PSM)
 NAMES = {"starcoder2": 0.5}  # share of samples with names of repository and files; of other presets all
 
 
@@ -49,6 +49,17 @@ class RepoConfig(Strict):
     max_bytes: int = Field(default=8_192, ge=16)
     order: Literal["topological", "random"] = "topological"
     names: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _has_tokens(self) -> "RepoConfig":
+        if self.layout.repo is None or self.layout.file is None:
+            raise ValueError("fim: this layout has no special tokens of its own for repository and file")
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        """The special tokens; without holes those of our tokenizers."""
+        return self.fim.chosen if self.fim else OURS
 
     @property
     def share_of_names(self) -> float:
@@ -71,7 +82,7 @@ class _Sample:
     @cached_property
     def num_bytes(self) -> int:
         """Of the text pieces."""
-        return sum(len(piece.data) for piece in self.pieces if not piece.special)
+        return sum(len(data) for role, data in self.pieces if not role.isupper())
 
 
 @dataclass
@@ -86,7 +97,7 @@ class RepoBuilder(Builder):
     """Renders whole repositories."""
 
     name = "repo"
-    version = 2
+    version = 3
     scope = "repo"
     categories = frozenset({"code"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
@@ -98,6 +109,15 @@ class RepoBuilder(Builder):
     def identity(self) -> dict[str, Any]:
         """All that the samples depend on besides the documents; the grammars say who imports whom."""
         return super().identity() | {"grammars": grammar_versions()}
+
+    def special_tokens(self) -> tuple[str, ...]:
+        """Those of the layout."""
+        return self._layout.special_tokens()
+
+    @property
+    def _layout(self) -> Layout:
+        layout: Layout = self.config.layout
+        return layout
 
     def render(self, table: pa.Table) -> pa.Table:
         """Samples (schema.SAMPLE) of whole repositories, at once."""
@@ -124,7 +144,7 @@ class RepoBuilder(Builder):
     ) -> int:
         """Recover every sample from its tokens. StageError where one does not decode to its text."""
         for record, entries, ids in zip(samples["fim"], samples["segments"], tokens, strict=True):
-            check_repository_sample(self.config.fim, record.as_py(), entries.as_py(), ids, special, decode)
+            check_repository_sample(self._layout, record.as_py(), entries.as_py(), ids, special, decode)
         return len(tokens)
 
     def _table(self, samples: list[_Sample]) -> pa.Table:
@@ -155,12 +175,13 @@ class RepoBuilder(Builder):
                     continue
                 start, end = sample.span if sample is not None else (0, files.sizes[at])
                 size = end - start + len(files.paths[at].encode())
+                if sample is None and size > self.config.max_bytes:
+                    continue  # what only helps shall not take the room of what trains
                 if shelf.entries and shelf.num_bytes + size > self.config.max_bytes:
                     yield from self._plain(files, name, split, shelf)
                     shelf = _Shelf()
-                if sample is not None or size <= self.config.max_bytes:
-                    shelf.entries.append((at, start, end, sample is not None))
-                    shelf.num_bytes += size
+                shelf.entries.append((at, start, end, sample is not None))
+                shelf.num_bytes += size
         yield from self._plain(files, name, split, shelf)
 
     def _order(self, files: Repository) -> list[int]:
@@ -184,11 +205,11 @@ class RepoBuilder(Builder):
         named = draws.unit() < self.config.share_of_names
         hole = record["middle_start"], record["middle_end"]
         snippets = files.related(at, hole, sample.span, self.config.context, draws)
-        before = _head(name if named else "")
+        before = self._head(name if named else "")
         for snippet in snippets:
-            header = _entry(files.paths[snippet.file], named)
+            header = self._entry(files.paths[snippet.file], named)
             before += [*header, Piece("context", files.cut(snippet)), Piece("gap", b"\n")]
-        file, *path = _entry(files.paths[at], named)
+        file, *path = self._entry(files.paths[at], named)
         place = [piece.role for piece in sample.pieces].index("prefix") if fim.layout in NAMES else 0
         pieces = [*before, file, *sample.pieces[:place], *path, *sample.pieces[place:]]
         loss = learned(fim, sample.pieces)
@@ -211,33 +232,31 @@ class RepoBuilder(Builder):
             return
         first = f"{files.doc_ids[entries[0][0]]} {entries[0][1]}"
         named = Draws(self.seed if split == "train" else 0, "plain", first).unit() < self.config.share_of_names
-        pieces = _head(name if named else "")
+        pieces = self._head(name if named else "")
         loss = [False] * len(pieces)
         languages = Counter[str | None]()
         learns_end = False  # that a file ends is learned where its text is, and where it does end
         for at, start, end, trains in entries:
-            header = _entry(files.paths[at], named)
+            header = self._entry(files.paths[at], named)
             pieces += [*header, Piece("text", files.text(at)[start:end]), Piece("gap", b"\n")]
             loss += [learns_end, *[False] * (len(header) - 1), trains, False]
             languages[files.languages[at]] += (end - start) * trains
             learns_end = trains and end == files.sizes[at]
         pieces, loss = pieces[:-1], loss[:-1]
         if entries[-1][2] == files.sizes[entries[-1][0]]:
-            pieces, loss = [*pieces, Piece("END", END_OF_TEXT.encode())], [*loss, True]
+            pieces, loss = [*pieces, Piece("END", self._layout.text_end.encode())], [*loss, True]
         language = min(languages, key=lambda one: (-languages[one], one or ""))
         parents = [files.doc_ids[entry[0]] for entry in entries]
         yield _Sample(digest("repo", self.label, "plain", first), split, language, parents, pieces, loss)
 
+    def _head(self, name: str) -> list[Piece]:
+        """The name of the repository, where it has one."""
+        return [Piece("REPO", (self._layout.repo or "").encode()), Piece("name", f"{name}\n".encode())] if name else []
 
-def _head(name: str) -> list[Piece]:
-    """The name of the repository, where it has one."""
-    return [Piece("REPO", REPO_NAME.encode()), Piece("name", f"{name}\n".encode())] if name else []
-
-
-def _entry(path: str, named: bool) -> list[Piece]:
-    """What stands before the text of a file."""
-    file = Piece("FILE", FILE_SEP.encode())
-    return [file, Piece("path", f"{path}\n".encode())] if named and path else [file]
+    def _entry(self, path: str, named: bool) -> list[Piece]:
+        """What stands before the text of a file."""
+        file = Piece("FILE", (self._layout.file or "").encode())
+        return [file, Piece("path", f"{path}\n".encode())] if named and path else [file]
 
 
 def repositories(table: pa.Table) -> Iterator[pa.Table]:

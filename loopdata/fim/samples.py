@@ -24,7 +24,6 @@ from loopdata.fim.holes import Hole, draw_hole
 from loopdata.fim.layouts import Mode, Parts, Piece, parts_of, recover, render
 from loopdata.fim.nodes import Span
 from loopdata.schema import SEGMENTS
-from loopdata.special_tokens import END_OF_TEXT
 from loopdata.stage import Decode
 
 NO_HOLE, TOO_LONG, REST = "no_hole", "too_long", "rest"
@@ -106,9 +105,9 @@ def draws_of(config: FimConfig, seed: int, label: str, doc_id: str, split: str) 
     return Draws(0, "held out", doc_id) if config.held_out else None  # the same in every run
 
 
-def plain(text: bytes, span: Span) -> list[Piece]:
+def plain(config: FimConfig, text: bytes, span: Span) -> list[Piece]:
     """A part of a text; the end of text stands where the text ends."""
-    end = [Piece("END", END_OF_TEXT.encode())] if span[1] == len(text) else []
+    end = [Piece("END", config.chosen.text_end.encode())] if span[1] == len(text) else []
     return [Piece("text", text[span[0] : span[1]]), *end]
 
 

@@ -31,7 +31,7 @@ class Guard:
         solid = data[~_BLANK[data]]
         self.active = len(solid) >= MIN_BYTES
         self._size = min(len(solid), RUN)
-        self._runs = np.unique(_runs(solid, self._size)) if self.active else np.empty(0, np.uint64)
+        self._runs = np.sort(_runs(solid, self._size)) if self.active else np.empty(0, np.uint64)
         self._maybe = np.zeros(1 << _FILTER_BITS, np.bool_)
         self._maybe[self._runs >> np.uint64(64 - _FILTER_BITS)] = True
 

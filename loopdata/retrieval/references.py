@@ -8,6 +8,7 @@ say is read from their text or fields. Nothing is resolved here: `import a.b` is
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -126,7 +127,7 @@ class _Found:
 
     def nodes(self, name: str) -> list[Node]:
         """In the order of the text: tree-sitter gives them in the order of a hash table."""
-        return sorted(self._captures.get(name, ()), key=lambda node: (node.start_byte, node.end_byte))
+        return sorted(self._captures.get(name, ()), key=attrgetter("start_byte", "end_byte"))
 
     def text(self, node: Node | None) -> str:
         return "" if node is None else self._source[node.start_byte : node.end_byte].decode("utf-8", "replace")
@@ -134,10 +135,14 @@ class _Found:
     def texts(self, name: str) -> Iterator[str]:
         return map(self.text, self.nodes(name))
 
+    def names(self, name: str) -> frozenset[str]:
+        """The texts, each once and in no order."""
+        return frozenset(map(self.text, self._captures.get(name, ())))
+
     def definitions(self) -> dict[str, int]:
         """Name → where it is first defined."""
-        nodes = sorted(self.nodes("define") + self.nodes("inner"), key=lambda node: -node.start_byte)
-        return {self.text(node): node.start_byte for node in nodes}
+        nodes = [*self._captures.get("define", ()), *self._captures.get("inner", ())]
+        return {self.text(node): node.start_byte for node in sorted(nodes, key=lambda node: -node.start_byte)}
 
     def alias(self, node: Node) -> tuple[str, str]:
         """A name and what it is called here."""
@@ -160,8 +165,7 @@ def facts(tree: Tree) -> Facts:
     read = {"C": _c, "C++": _c, "Go": _go, "Java": _java, "Python": _python, "Rust": _rust}.get(tree.language, _script)
     package = " ".join(found.texts("package")).removeprefix("package").strip(" ;\n\t\r")
     references = tuple(dict.fromkeys(read(found)))
-    uses = frozenset(found.texts("use"))
-    return Facts(references, frozenset(found.texts("define")), uses, package, found.definitions())
+    return Facts(references, found.names("define"), found.names("use"), package, found.definitions())
 
 
 def _python(found: _Found) -> Iterator[Reference]:
@@ -204,7 +208,7 @@ def _java(found: _Found) -> Iterator[Reference]:
 def _go(found: _Found) -> Iterator[Reference]:
     """The names taken of a package are those that the file writes behind the package's name."""
     taken: dict[str, list[str]] = {}
-    for use in sorted(set(found.texts("use"))):
+    for use in sorted(found.names("use")):
         package, dot, name = use.partition(".")
         if dot:
             taken.setdefault(package, []).append(name)

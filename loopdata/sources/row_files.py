@@ -11,7 +11,7 @@ import contextlib
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -91,13 +91,17 @@ def open_rows(stream: IO[bytes], name: str) -> Iterator[RowFile]:
     if ending is None:
         raise SourceError(f"{name} has none of the endings {', '.join(ENDINGS)}")
     if ending != ".parquet":
-        yield _Lines(stream, name, next((codec for end, codec in _CODECS.items() if ending.endswith(end)), None))
+        yield _Lines(stream, name, _codec(ending))
         return
     try:
         with pq.ParquetFile(stream, pre_buffer=False) as parquet:
             yield _Parquet(parquet, name)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{name} cannot be read as Parquet: {_line(error)}") from error
+
+
+def _codec(ending: str) -> str | None:
+    return next((codec for end, codec in _CODECS.items() if ending.endswith(end)), None)
 
 
 def _line(error: BaseException) -> str:
@@ -193,10 +197,12 @@ class _Lines(RowFile):
         return row
 
     def writer(self, sink: Any) -> RowWriter:
-        return _LinesWriter(sink, self._codec)
+        return LinesWriter(sink, self._codec)
 
 
-class _LinesWriter(RowWriter):
+class LinesWriter(RowWriter):
+    """Lines of JSON, packed where `codec` says so."""
+
     def __init__(self, sink: Any, codec: str | None) -> None:
         file = pa.PythonFile(sink, mode="w")
         self._sink = pa.CompressedOutputStream(file, codec) if codec else file
@@ -204,9 +210,17 @@ class _LinesWriter(RowWriter):
 
     def write(self, chunk: Chunk, keep: Sequence[bool]) -> None:
         assert isinstance(chunk.rows, list)
-        lines = (line for (_, line, _), stays in zip(chunk.rows, keep, strict=True) if stays)
+        self.add(line for (_, line, _), stays in zip(chunk.rows, keep, strict=True) if stays)
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        """Add lines, with or without their ends."""
         self._sink.write(b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines))
 
     def close(self) -> None:
         if self._is_packed:
             self._sink.close()
+
+
+def lines_writer(sink: Any, ending: str) -> LinesWriter:
+    """What writes lines of JSON to a file with this ending."""
+    return LinesWriter(sink, _codec(ending))

@@ -1,7 +1,7 @@
 """Content that is text already: it becomes text as it is, or names why it is none."""
 
 from loopdata import schema
-from loopdata.cleaning.as_text import AsText
+from loopdata.cleaning.as_text import AsText, AsTextConfig
 from loopdata.stage import Fate
 
 
@@ -23,3 +23,10 @@ def test_what_is_not_utf_8_is_dropped() -> None:
     (fate,) = outcome.fates
     assert (fate.subject, fate.fate, fate.rule) == ("a", "dropped", "undecodable")
     assert fate.details == "'utf-8' codec can't decode byte 0xed in position 0: invalid continuation byte"
+
+
+def test_what_has_no_text_may_be_dropped() -> None:
+    rows = [{"doc_id": str(place), "content": content} for place, content in enumerate([None, b"", b" "])]
+    outcome = AsText(AsTextConfig(empty="drop")).apply(schema.table_of(rows, schema.source_schema()))
+    assert outcome.kept["doc_id"].to_pylist() == ["2"]
+    assert outcome.fates == [Fate(doc_id, "as_text", "dropped", "no_text") for doc_id in ("0", "1")]

@@ -79,7 +79,7 @@ def test_identity_holds_all_that_samples_depend_on():
     assert FileBuilder(label="plain", seed=3).identity() == {
         "builder": "file",
         "label": "plain",
-        "version": 3,
+        "version": 4,
         "seed": 3,
         "config": {"fim": None},
     }
@@ -222,10 +222,6 @@ def test_the_grammars_are_part_of_the_identity_where_there_are_holes():
         ({"rat": 1}, r"unknown key 'samples\.file\.fim\.rat'; did you mean 'rate'"),
         ({"rate": 1.5}, r"samples\.file\.fim\.rate: Input should be less than or equal to 1"),
         ({"layout": "qwen"}, r"samples\.file\.fim: there is no layout 'qwen'; .*qwen2\.5"),
-        (
-            {"layout": "deepseek", "spelling": "own"},
-            r"tokenizer lacks these special tokens of the layout 'deepseek': <｜",
-        ),
         ({"spm_share": 0.5}, r"layout 'qwen2\.5': this layout has no order 'spm'"),
         ({"layout": "seed-coder", "spm_share": 0.5}, r"layout 'seed-coder': this layout has no order 'psm'"),
         ({"kinds": {"lines": 1}}, r"there is no kind 'lines'; did you mean 'line'"),
@@ -233,7 +229,6 @@ def test_the_grammars_are_part_of_the_identity_where_there_are_holes():
         ({"min_chars": 20, "max_chars": 10}, "min_chars 20 is above max_chars 10"),
         ({"layout": "own"}, "`layout: own` and the mapping `own` belong together"),
         ({"own": {"psm": "PREFIX prefix SUFFIX suffix MIDDLE middle END"}}, "belong together"),
-        ({"layout": "own", "own": {"psm": "prefix SUFFIX suffix MIDDLE middle END", "end": "<end>"}}, "'own': <end>"),
     ],
 )
 def test_a_wrong_request_fails_with_the_run_file(wrong: dict[str, object], why: str):

@@ -39,16 +39,29 @@ def holes(source: str, kind: str, count: int = 200, language: str | None = "Pyth
 
 
 def test_characters_are_cut_at_every_place_and_nowhere_else() -> None:
-    assert set(holes("aé漢", "char")) == {"", "a", "é", "漢", "aé", "é漢", "aé漢"}
+    assert set(holes("aé漢", "char")) == {"a", "é", "漢", "aé", "é漢", "aé漢"}
 
 
-def test_both_cuts_of_char_are_uniform() -> None:
-    counts = Counter(map(len, holes("ab", "char", 9_000)))
-    assert [round(counts[size] / 9_000 * 9, 1) for size in range(3)] == [3.0, 4.0, 2.0]  # of nine pairs of places
+def test_every_doubling_of_a_size_is_as_likely_and_every_place_of_it() -> None:
+    found = holes("abc", "char", 9_000)
+    sizes = Counter(map(len, found))
+    assert [round(sizes[size] / 9_000, 1) for size in (1, 2, 3)] == [0.5, 0.3, 0.2]  # log2 of 2, 3/2 and 4/3 over 2
+    assert [round(Counter(found)[text] / sizes[1], 1) for text in "abc"] == [0.3, 0.3, 0.3]
+    lines = Counter(text.count("x") for text in holes("x\n" * 2_000, "line", 9_000))
+    assert set(lines) == set(range(1, 13))
+    assert [round(sum(lines[n] for n in range(first, 2 * first)) / 9_000, 1) for first in (1, 2, 4)] == [0.3, 0.3, 0.3]
 
 
-def test_char_holds_to_the_largest_size_only() -> None:
-    assert {len(text) for text in holes("x" * 50, "char", sizes=Sizes(5, 10))} == set(range(11))
+def test_char_holds_to_the_largest_sizes_only() -> None:
+    assert {len(text) for text in holes("x" * 50, "char", sizes=Sizes(5, 10))} == set(range(1, 11))
+    assert {len(text) for text in holes("x" * 50, "char", sizes=Sizes(5, 10, 7))} == set(range(1, 8))
+
+
+def test_a_run_of_siblings_is_half_of_its_context_at_most_and_no_longer_than_a_span_may_be() -> None:
+    source = "".join(f"f({n})\n" for n in range(10))  # 50 characters
+    assert max(map(len, holes(source, "ast_span", 400))) == 24  # five calls, without the last line end
+    assert max(map(len, holes(source, "ast_span", 400, sizes=Sizes(1, 10_000, 13)))) == 9
+    assert holes("a(1)\n" + "b(2)", "ast_span", sizes=Sizes(5, 10_000)) == []  # of nine characters, four
 
 
 def test_lines_are_whole_with_their_ends_and_begin_with_one_that_is_not_blank() -> None:
@@ -91,9 +104,9 @@ def test_runs_of_siblings_are_neighbours_of_one_node() -> None:
     source = "a(1)\nb(2)\nc(3)\nd(4)\n"
     found = set(holes(source, "ast_span", 400))
     lines = source.splitlines()
-    runs = {"\n".join(lines[first : last + 1]) for first in range(4) for last in range(first, 4)}
-    assert runs <= found | {source}
-    assert found - runs <= {source, *"abcd1234", "(1)", "(2)", "(3)", "(4)", "(", ")"} | {
+    runs = {"\n".join(lines[first : last + 1]) for first in range(4) for last in (first, first + 1)}  # up to a half
+    assert runs <= found
+    assert found - runs <= {*"abcd1234", "(1)", "(2)", "(3)", "(4)", "(", ")"} | {
         text for line in lines for text in (line[1:3], line[2:4])
     }
 

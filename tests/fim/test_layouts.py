@@ -57,12 +57,10 @@ def test_shares_of_spm_are_those_of_the_presets() -> None:
     }
 
 
-def test_own_spellings_that_the_tokenizer_lacks_are_named() -> None:
-    assert shown("iquest", "psm", "own") == shown("iquest", "psm")
-    with pytest.raises(
-        ConfigError, match="of the layout 'starcoder2': <fim_prefix>, <fim_suffix>, <fim_middle>; leave"
-    ):
-        preset("starcoder2", "own")
+def test_a_layout_names_all_its_special_tokens() -> None:
+    marks = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>")
+    assert preset("starcoder2", "own").special_tokens() == (*marks, "<repo_name>", "<file_sep>")
+    assert preset("codellama", "own").special_tokens() == ("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>", "</s>")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +75,11 @@ def test_own_spellings_that_the_tokenizer_lacks_are_named() -> None:
         ({"psm": "PREFIX prefix SUFFIX suffix middle END"}, "must stand between the suffix and its neighbours"),
         ({"psm": "PREFIX Prefix SUFFIX suffix MIDDLE middle END"}, "'Prefix' is no part of an order"),
         ({"psm": "PREFIX prefix SUFFIX suffix MIDDLE middle END", "middle": "<|fim_prefix|>"}, "four different"),
+        (
+            {"psm": "PREFIX prefix SUFFIX suffix MIDDLE middle END", "repo": "<|file_sep|>"},
+            "must be other special tokens",
+        ),
+        ({"psm": "PREFIX prefix SUFFIX suffix MIDDLE middle END", "text_end": "<|file_sep|>"}, "`text_end` must be"),
     ],
 )
 def test_a_layout_that_could_not_be_read_back_is_refused(wrong: dict[str, str], why: str) -> None:

@@ -259,6 +259,38 @@ def test_a_copy_that_is_cut_between_two_chunks_is_not_put_together_again() -> No
         assert hole not in "".join(entry["text"] for entry in row["segments"][:-7])
 
 
+def test_of_what_gives_the_middle_away_together_the_best_stays() -> None:
+    middle = "".join(f"v{n} = compute_{n}(v)\n" for n in range(3))
+    texts = {"a.py": f"compute = 1\n{middle}compute_0, compute_1, useful\n",
+             "b.py": "v = 0\n" * 8 + middle + "useful = 1\n" * 9}  # fmt: skip
+    table = used_as(documents(texts), "context", "b.py")
+    fim = HOLES | {"min_chars": len(middle), "max_chars": len(middle)}
+    found = [rows(table, seed, fim=fim)[0] for seed in range(9)]
+    [row] = [row for row in found if row["segments"][-2]["text"] == middle][:1]
+    context = "".join(entry["text"] for entry in row["segments"][:-7])
+    assert "useful = 1" in context
+    assert "v0 =" not in context
+
+
+def test_of_a_file_that_may_not_be_shown_whole_the_best_chunks_are() -> None:
+    line = "compute(alpha, beta, gamma, delta)\n"
+    texts = {
+        "a.py": f"alpha, beta, useful\n{line}alpha, beta\n",
+        "copy.py": f"alpha\n{line}" + "# words\n" * 8 + "useful = alpha\n",  # the copy lies in the first ten lines
+    }
+    table = used_as(documents(texts), "context", "copy.py")
+    fim = HOLES | {"min_chars": len(line), "max_chars": len(line)}
+    [row] = rows(table, fim=fim, context={"unit": "files"})
+    assert row["segments"][4]["text"] == "useful = alpha\n"
+
+
+def test_a_context_file_that_is_too_long_does_not_end_a_plain_sample() -> None:
+    texts = {"a.py": "a = 1\n", "b.py": "b = 22222\n" * 9, "c.py": "c = 3\n"}
+    for max_bytes, wanted in [(93, [["a.py", "c.py"]]), (114, [["a.py", "b.py", "c.py"]])]:
+        found = rows(used_as(documents(texts), "context", "b.py"), max_bytes=max_bytes, names=0)
+        assert [row["parents"] for row in found] == wanted
+
+
 def test_what_is_refused_leaves_its_room_to_others() -> None:
     line = "compute(alpha, beta, gamma, delta)\n"
     texts = {
@@ -338,7 +370,7 @@ def test_a_wrong_request_fails_with_the_run_file() -> None:
     for wrong, why in [
         ({"max_tokens": 1}, r"unknown key 'samples\.repo\.max_tokens'; did you mean 'max_bytes'"),
         ({"context": {"unit": "lines"}}, r"samples\.repo\.context\.unit"),
-        ({"fim": {"layout": "deepseek", "spelling": "own"}}, "lacks these special tokens"),
+        ({"fim": {"layout": "deepseek", "spelling": "own"}}, "no special tokens of its own for repository and file"),
     ]:
         with pytest.raises(ConfigError, match=why):
             builder(**wrong)

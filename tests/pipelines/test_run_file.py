@@ -152,6 +152,14 @@ WRONG: dict[str, tuple[Change, str]] = {
         "mixture.weights: no category has a weight above 0; give at least one",
     ),
     "a weight below zero": (put("mixture.weights", {"file": -1}), "mixture.weights.file: Input should be greater"),
+    "special tokens of another's tokenizer": (
+        put("samples.file", {"builder": "file", "fim": {"layout": "deepseek", "spelling": "own"}}),
+        "samples.file.fim: the tokenizer lacks these special tokens: <｜fim▁begin｜>, <｜fim▁hole｜>, <｜fim▁end｜>",
+    ),
+    "rows of samples with tokens": (
+        put("rows", {"to": "out", "of": "samples"}),
+        "rows.of: samples needs one entry under `samples`, and no section `tokens`",
+    ),
     "a vocabulary below the bytes": (put("tokens.train.vocab_size", 290), "tokens.train.vocab_size"),
     "missing path": (put("sources.tree.path", "/nowhere/at/all"), "the path /nowhere/at/all does not exist"),
     "missing repository": (put("sources.work.path", "/nowhere"), "there is no repository at /nowhere"),

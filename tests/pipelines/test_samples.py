@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from loopdata.engine.ledger import counts_of
 from loopdata.engine.tables import read_table
 from loopdata.storage import Folder
-from pipelines.dataset import counts_of
 from tests.pipelines.corpus_case import complete, manifests_of, run_data, write_corpus
 
 SAMPLES: dict[str, Any] = {

@@ -21,14 +21,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_sample_says_level_size_and_language(place: Path) -> None:
-    [sample] = draw_samples(["a.py"], ONE_LINE, 0, False)
+    [sample] = draw_samples(["a.py"], {}, ONE_LINE, 0, False)
     assert (sample.path, sample.language, sample.level, sample.mode) == ("a.py", "Python", "line", "psm")
     assert (sample.characters, sample.lines, sample.num_bytes, sample.context) == (8, 1, 27, [])
     assert [text for text, special, _ in sample.segments if not special] == ["from b import find\n", "", "find(1)\n"]
 
 
 def test_as_a_repository_a_file_stands_behind_the_others(place: Path) -> None:
-    found = {sample.path: sample for sample in draw_samples(["a.py", "b.py"], ONE_LINE, 0, True)}
+    found = {sample.path: sample for sample in draw_samples(["a.py", "b.py"], {}, ONE_LINE, 0, True)}
     assert found["a.py"].context == ["b.py"]
     assert ("def find(x):\n    return x\n", False, False) in found["a.py"].segments
 
@@ -54,11 +54,19 @@ def test_only_so_many_are_shown(place: Path, capsys: Capsys) -> None:
 
 def test_wrong_requests_are_one_line(place: Path, capsys: Capsys) -> None:
     (place / "bytes.py").write_bytes(b"\xff")
+    (place / "t.jsonl").write_text("{}")
     for words, why in [
         (["absent.py"], "absent.py cannot be read: No such file or directory"),
         (["bytes.py"], "bytes.py is not UTF-8"),
         (["a.py", "--set", "fim.layout=other"], "error: fim: there is no layout 'other'"),
         (["a.py", "--set", "fim.rat=1"], "error: unknown key 'fim.rat'; did you mean 'rate'?"),
+        (["a.py", "--levels", "line"], "--levels line: expected name=weight,…; as in --levels line=2,function=1"),
+        (["a.py", "--levels", "lines=1"], "error: fim: there is no kind 'lines'; did you mean 'line'?"),
+        (["a.py", "--context", "9"], "--context has no meaning for files by themselves"),
+        (["a.py", "--repo", "name"], "--repo has a meaning only with --out"),
+        (["a.py", "--together", "--layout", "deepseek"], "no special tokens of its own for repository and file"),
+        (["t.jsonl"], "t.jsonl is a table; --out FOLDER writes the samples of its rows"),
+        (["."], ". cannot be read: Is a directory; name files, or a table with --out"),
     ]:
         said = call(capsys, "fim", *words)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
