@@ -123,13 +123,18 @@ def _write_segment(
             stream.write(b"".join(records))
             count += len(records)
     rows = _sorted(np.concatenate(keys), np.concatenate(places), np.concatenate(sizes))
-    with folder.create(segment.bands_name) as sink:
-        options: dict[str, Any] = {"use_dictionary": False, "write_page_checksum": True, "compression": "zstd"}
-        encoding = {"key": "DELTA_BINARY_PACKED", "at": "PLAIN", "size": "PLAIN"}
+    num_bytes, footer = _write_bands(folder, segment.bands_name, rows)
+    return Segment(number, count, num_bytes, stream.num_bytes, footer)
+
+
+def _write_bands(folder: Folder, name: str, rows: pa.Table) -> tuple[int, str]:
+    """Write rows of BANDS; return the size of the file and the digest of its footer."""
+    options: dict[str, Any] = {"use_dictionary": False, "write_page_checksum": True, "compression": "zstd"}
+    encoding = {"key": "DELTA_BINARY_PACKED", "at": "PLAIN", "size": "PLAIN"}
+    with folder.create(name) as sink:
         pq.write_table(rows, pa.PythonFile(sink, "w"), GROUP_ROWS, column_encoding=encoding, **options)
-    with folder.open(segment.bands_name) as written:
-        footer = _footer(written)
-    return Segment(number, count, sink.num_bytes, stream.num_bytes, footer)
+    with folder.open(name) as written:
+        return sink.num_bytes, _footer(written)
 
 
 def _records(table: pa.Table, kind: Grams, column: str) -> tuple[Signatures, list[bytes]]:
