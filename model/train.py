@@ -2,11 +2,13 @@
 
 Enters: a YAML file of TrainConfig's keys. Leaves: what `model.trainer.train` leaves; lines of progress on the error
 stream, the result as JSON on the output stream. Exit codes are those of the project: 0 done, 1 failed, 2 wrong
-request, 130 interrupted. Limit: one process.
+request, 130 interrupted. Several processes are started by `torchrun --nproc-per-node N -m model.train CONFIG.yaml`; the
+first of them speaks. Limit: errors come from each of them.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -60,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as stopped:
         sys.stderr.write(f"{stopped or 'interrupted'}\n")
         return 130
-    sys.stdout.write(json.dumps(asdict(result), indent=2) + "\n")
+    if os.environ.get("RANK", "0") == "0":
+        sys.stdout.write(json.dumps(asdict(result), indent=2) + "\n")
     return 0
 
 

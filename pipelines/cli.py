@@ -256,7 +256,7 @@ def generate(
 ) -> None:
     """Let a trained model write on from a prompt, or into the hole before a suffix, as its run laid holes out.
 
-    Example: loopdata generate runs/quickstart/train/two_loops.yaml --prompt 'def add(a, b):' --suffix 'print(add(1))'
+    Example: loopdata generate runs/quickstart/train/two_loops.yaml --prompt import --suffix os.getcwd --tokens 8
     """
     from pipelines.generate import Draw, generate_text, print_generated
 

@@ -25,7 +25,8 @@ from tests.pipelines.command import ROOT, call, end, start, write_run_file
 from tests.pipelines.corpus_case import complete, git, outputs, run_data, write_files
 
 COMMANDS = [
-    "run", "plan", "status", "explain", "attribution", "index", "inspect", "train", "diagnose", "dedup", "fim",
+    "run", "plan", "status", "explain", "attribution", "index", "inspect", "train", "diagnose", "generate", "dedup",
+    "fim",
 ]  # fmt: skip
 Capsys = pytest.CaptureFixture[str]
 
@@ -82,7 +83,18 @@ def test_the_examples_of_all_commands_run_one_after_the_other(
     run = ["run", "configs/quickstart.yaml", "--runner", "inline", "--json"]
     said = call(capsys, *run)
     assert said.code == 0, said.err
-    for name in ("plan", "status", "explain", "attribution", "index", "inspect", "train", "diagnose", "fim"):
+    for name in (
+        "plan",
+        "status",
+        "explain",
+        "attribution",
+        "index",
+        "inspect",
+        "train",
+        "diagnose",
+        "generate",
+        "fim",
+    ):
         said = call(capsys, *example(name))
         assert said.code == 0, said.err
         assert said.out
