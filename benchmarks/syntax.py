@@ -23,7 +23,7 @@ from loopdata.cleaning.syntax import Syntax, SyntaxConfig
 from loopdata.syntax.damage import damage
 from loopdata.syntax.grammars import grammar
 from loopdata.syntax.language_names import of_path
-from loopdata.syntax.parse import Refusal, parse_anew
+from loopdata.syntax.parse import Refusal, forget, parse_anew
 from loopdata.syntax.survey import survey
 from tests.hostile.texts import CASES
 
@@ -84,6 +84,7 @@ def ours(language: str, texts: list[bytes]) -> Callable[[], None]:
 
     def run() -> None:
         stage.apply(documents)
+        forget()  # as the next batch does
 
     return run
 

@@ -113,6 +113,7 @@ def _described(found: Measured) -> dict[str, Any]:
     rate = SEQUENCES * LENGTH / median(found.clock)
     described = {
         "tokens_per_second": round(rate, 1),
+        "cpu_seconds_a_step": round(median(found.cpu), 3),
         "flops_per_token": found.flops_per_token,
         "gflops_per_second": round(rate * found.flops_per_token / 1e9, 1),
         "peak_mb": round(found.peak_mb),

@@ -6,7 +6,8 @@ et al. 2023), and outputs are merged by log-sum-exp. Local part: a halo of the w
 positions before. Every message is posted before the computation that it runs beside.
 
 Each piece goes around the whole ring before the next one starts, so that a rank never holds more of K1 than its own
-share and two pieces. Backward sends K1, V1 around again, and their gradients after them (in fp32 at least).
+share and two pieces. Backward sends K1, V1 around again, and their gradients after them (in fp32 at least). A state
+that moves on along its row takes what it needs from the ranks before by the same halos.
 Limit: balance is that of one long document a row; short ones need less work, and not the same on all ranks.
 
 Legend: B batch, T positions of this rank, H query heads, G key heads, d head dimension, S positions of a piece or with
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kernels.pieces import merge, wide
@@ -26,7 +28,8 @@ from kernels.ring_layout import HALO, Halo, Ring, Window
 def ring_causal_attention(q: Tensor, k: Tensor, v: Tensor, ring: Ring) -> Tensor:
     """`causal_attention` on this rank's share of q, k and v; every rank of the group must call it."""
     _check(ring, q, k, v)
-    return _causal(q, k, v, ring)
+    with torch.autocast(q.device.type, enabled=False):  # sums over pieces are wide on purpose
+        return _causal(q, k, v, ring)
 
 
 def ring_gated_attention(
@@ -37,7 +40,20 @@ def ring_gated_attention(
     _check(ring, q, k1, v1, k2, v2, gate)
     if window < 0:
         raise ValueError(f"window must not be negative, not {window}")
-    return _gated(q, k1, v1, k2, v2, gate, ring, (window, window_self))
+    with torch.autocast(q.device.type, enabled=False):
+        return _gated(q, k1, v1, k2, v2, gate, ring, (window, window_self))
+
+
+def ring_shift(x_BTD: Tensor, ring: Ring, distance: int) -> Tensor:
+    """Each position gets what stands `distance` before it in its document, or 0; every rank must call it."""
+    _check(ring, x_BTD)
+    moved = []
+    for (span, _), extended_BSD in zip(ring.slices(), _extended(x_BTD, ring, (distance, False)), strict=True):
+        length = span[1] - span[0]
+        missing = distance - (extended_BSD.shape[1] - length)  # before the row's begin
+        moved.append(F.pad(extended_BSD, (0, 0, missing, 0))[:, :length])
+    known_BT = ring.share(ring.documents.positions_BT) >= distance
+    return torch.cat(moved, dim=1) * known_BT.unsqueeze(-1)
 
 
 def _check(ring: Ring, *tensors: Tensor) -> None:
@@ -105,12 +121,13 @@ def _room(ring: Ring, pair: Tensor, step: int, number: int) -> list[Tensor]:
     return [pair.new_empty((*pair.shape[:2], end - begin, *pair.shape[3:]))] if step < ring.ranks else []
 
 
-def _extend(ring: Ring, window: Window, k: Tensor, v: Tensor) -> Callable[[], list[Tensor]]:
-    """Post the halos; then wait for them, and get the pair of each span behind what its window reaches."""
+def _extend(ring: Ring, window: Window, *parts: Tensor) -> Callable[[], list[Tensor]]:
+    """Post the halos; then wait for them, and get the parts of each span, stacked, behind what its window reaches."""
+    like = parts[0]
     pairs = {
-        halo: torch.stack([x[:, ring.local(halo.span)] for x in (k, v)])
+        halo: torch.stack([x[:, ring.local(halo.span)] for x in parts])
         if halo.owner == ring.rank
-        else k.new_empty((2, k.shape[0], halo.span[1] - halo.span[0], *k.shape[2:]))
+        else like.new_empty((len(parts), like.shape[0], halo.span[1] - halo.span[0], *like.shape[2:]))
         for halo in _own_halos(ring, window)
     }
     sends = [(pair, halo.receiver) for halo, pair in pairs.items() if halo.receiver != ring.rank]
@@ -122,7 +139,7 @@ def _extend(ring: Ring, window: Window, k: Tensor, v: Tensor) -> Callable[[], li
         extended = []
         for index, (_, rows) in enumerate(ring.slices()):
             before = [pair for halo, pair in pairs.items() if halo.receiver == ring.rank and halo.index == index]
-            extended.append(torch.cat([*before, torch.stack([k[:, rows], v[:, rows]])], dim=2))
+            extended.append(torch.cat([*before, torch.stack([x[:, rows] for x in parts])], dim=2))
         return extended
 
     return wait
@@ -130,8 +147,8 @@ def _extend(ring: Ring, window: Window, k: Tensor, v: Tensor) -> Callable[[], li
 
 def _give_back(
     ring: Ring, window: Window, d_extended: list[Tensor]
-) -> Callable[[], tuple[Tensor, Tensor]]:  # fmt: skip
-    """Post the gradients of halos to their owners; then wait for those of others, and get dk and dv."""
+) -> Callable[[], tuple[Tensor, ...]]:  # fmt: skip
+    """Post the gradients of halos to their owners; then wait for those of others, and get the gradient of each part."""
     spans = [span for span, _ in ring.slices()]
     begins = [end - d_pair.shape[2] for (_, end), d_pair in zip(spans, d_extended, strict=True)]
     pairs = {}
@@ -147,7 +164,7 @@ def _give_back(
     receives = [(pair, halo.receiver) for halo, pair in pairs.items() if halo.receiver != ring.rank]
     posted = ring.post(sends, receives, HALO)
 
-    def wait() -> tuple[Tensor, Tensor]:
+    def wait() -> tuple[Tensor, ...]:
         posted.wait()
         own = [
             d_pair[:, :, begin - first :] for d_pair, first, (begin, _) in zip(d_extended, begins, spans, strict=True)
@@ -156,13 +173,26 @@ def _give_back(
         for halo, pair in pairs.items():
             if halo.owner == ring.rank:
                 total[:, :, ring.local(halo.span)] += pair
-        return total[0], total[1]
+        return total.unbind()
 
     return wait
 
 
 def _own_halos(ring: Ring, window: Window) -> list[Halo]:
     return [halo for halo in ring.halos(window) if ring.rank in (halo.owner, halo.receiver)]
+
+
+class _Extended(torch.autograd.Function):
+    """Each span of this rank behind its halo: [B, S, D] for each."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BTD: Tensor, ring: Ring, window: Window) -> tuple[Tensor, ...]:
+        ctx.ring, ctx.window = ring, window
+        return tuple(extended[0] for extended in _extend(ring, window, x_BTD)())
+
+    @staticmethod
+    def backward(ctx: Any, *d_extended: Tensor) -> tuple[Tensor | None, ...]:
+        return *_give_back(ctx.ring, ctx.window, [d_span[None] for d_span in d_extended])(), None, None
 
 
 class _Causal(torch.autograd.Function):
@@ -215,5 +245,6 @@ class _Gated(torch.autograd.Function):
         return dq + dq1, dk1, dv1, *wait(), d_gate, None, None
 
 
+_extended: Callable[..., tuple[Tensor, ...]] = _Extended.apply
 _causal: Callable[..., Tensor] = _Causal.apply
 _gated: Callable[..., Tensor] = _Gated.apply

@@ -26,6 +26,17 @@ Window = tuple[int, bool]
 RING, HALO = 0, 1  # tags of messages
 
 
+def spans(length: int, rank: int, ranks: int) -> list[Span]:
+    """The two spans of a rank; they may be empty where a row is short."""
+    edges = [n * length // (2 * ranks) for n in range(2 * ranks + 1)]
+    return [(edges[n], edges[n + 1]) for n in (rank, 2 * ranks - 1 - rank)]
+
+
+def share(x_BT: Tensor, rank: int, ranks: int) -> Tensor:
+    """A rank's part of a tensor [B, T, …] of whole rows."""
+    return torch.cat([x_BT[:, begin:end] for begin, end in spans(x_BT.shape[1], rank, ranks)], dim=1)
+
+
 @dataclass(frozen=True)
 class Halo:
     """Positions `span` of `owner`, which stand before a span of `receiver` and within the window's reach."""
@@ -56,10 +67,7 @@ class Ring:
         return cls(Documents.of(ids_BT), dist.get_rank(group), dist.get_world_size(group), group, cuts, by)
 
     def spans(self, rank: int) -> list[Span]:
-        """The two spans of a rank; they may be empty where a row is short."""
-        length, parts = self.documents.ids_BT.shape[1], 2 * self.ranks
-        edges = [n * length // parts for n in range(parts + 1)]
-        return [(edges[n], edges[n + 1]) for n in (rank, parts - 1 - rank)]
+        return spans(self.documents.ids_BT.shape[1], rank, self.ranks)
 
     def pieces(self, rank: int) -> list[Span]:
         """The spans of a rank as they travel."""
@@ -84,7 +92,7 @@ class Ring:
 
     def share(self, x_BT: Tensor) -> Tensor:
         """This rank's part of a tensor [B, T, …] of whole rows."""
-        return torch.cat([x_BT[:, begin:end] for begin, end in self.spans(self.rank)], dim=1)
+        return share(x_BT, self.rank, self.ranks)
 
     def slices(self) -> Iterator[tuple[Span, slice]]:
         """Each span of this rank, and where it lies in the rank's tensors."""

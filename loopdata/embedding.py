@@ -3,10 +3,11 @@
 Enters: texts, their languages, and the `text_id` of each. Leaves: a row of unit length a text, or zeros where there is
 nothing to embed. `built_in` needs no model: lexer tokens, cut into the words that names are made of, are hashed into
 2^15 features, weighted by how few documents have them (Salton and Buckley 1988; fitted on the training split), and
-projected by random signs (Johnson and Lindenstrauss; Achlioptas 2003). `folder` is a local model of static token
-vectors: the mean over the tokens of a text. `table` reads vectors that a service gave before: `ask` is the job that
-asks an OpenAI-compatible endpoint and writes them. Every sum has a fixed order, so that a row does not depend on its
-batch. Limit: a folder holds `tokenizer.json` and `model.safetensors` with one matrix; networks run behind an endpoint.
+projected by random signs (Johnson and Lindenstrauss; Achlioptas 2003): a projection learned from the corpus takes more
+files of one topic for copies (`benchmarks.projections`). `folder` is a local model of static token vectors: the mean
+over the tokens of a text. `table` reads vectors that a service gave before: `ask` is the job that asks an
+OpenAI-compatible endpoint and writes them. Every sum has a fixed order, so that a row does not depend on its batch.
+Limit: a folder holds `tokenizer.json` and `model.safetensors` with one matrix; networks run behind an endpoint.
 """
 
 import json

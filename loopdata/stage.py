@@ -80,6 +80,9 @@ class Resource:
 _loaded: dict[tuple[str, str], Any] = {}
 
 
+Share = tuple[float, float]  # the least and the greatest
+
+
 class Step(ABC):
     """What stages of both kinds state about themselves."""
 
@@ -112,6 +115,10 @@ class Step(ABC):
             "config": self.config.model_dump(mode="json"),
             "resources": {name: resource.sha256 for name, resource in sorted(self.resources().items())},
         }
+
+    def expected_drops(self) -> Mapping[str, Share]:
+        """By language, the least and the greatest share that it means to drop, where that is not what others do."""
+        return {}
 
     def random(self, doc_id: str) -> float:
         """A number in [0, 1) fixed by seed, stage and document: order and parallelism change nothing."""

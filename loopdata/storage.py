@@ -2,8 +2,9 @@
 
 Enters: names below one folder. Leaves: bytes, streams, and for each written file its size and SHA-256. One written by
 `write_atomic` is there whole or not at all: by rename on a local disk, by the one PUT on an object store. A write that
-the storage refuses (no space, no permission) is a RunError that names the file. Limit: `create` is for files that
-nobody reads before a manifest names them; it may leave a part of one behind.
+the storage refuses (no space, no permission) is a RunError that names the file, and a scheme that nothing here can read
+a ConfigError. Limit: `create` is for files that nobody reads before a manifest names them; it may leave a part of one
+behind.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from typing import IO, Any, NamedTuple
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from loopdata.errors import RunError
+from loopdata.errors import ConfigError, RunError
 
 _COPY_BYTES = 1 << 20
 _FETCH_BYTES = 32 << 20
@@ -119,7 +120,10 @@ class Folder:
 
     @cached_property
     def _place(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        fs, root = fsspec.core.url_to_fs(self.url)
+        try:
+            fs, root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise ConfigError(f"no file system for {self.url}: {error}", "check the scheme") from error
         return fs, root.rstrip("/")
 
     @property

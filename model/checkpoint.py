@@ -86,17 +86,24 @@ def save_checkpoint(
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint in `folder` that is whole, or None."""
+    """The newest checkpoint in `folder` that is whole, or None. ShardError where one is of another format."""
     found = (read_checkpoint(path) for path in reversed(_folders(folder)))
     return next((checkpoint for checkpoint in found if checkpoint is not None), None)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint in the folder `path`; None where files are missing, cut off or changed."""
+    """The checkpoint in the folder `path`; None where files are missing, cut off or changed.
+
+    ShardError where it is of another format: to pass it over would be to begin anew, and to remove it in the end.
+    """
     try:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
-        whole = all(digest_of(path / name) == digest for name, digest in state["files"].items())
-        if not whole or state["format"] != _FORMAT:
+        if state["format"] != _FORMAT:
+            raise ShardError(
+                f"{path} has format {state['format']}, this loopdata reads {_FORMAT}",
+                "go on with the version that wrote it, or give another `out`",
+            )
+        if any(digest_of(path / name) != digest for name, digest in state["files"].items()):
             return None
         return Checkpoint(path, Progress(**state["progress"]), state["origin"])
     except (OSError, ValueError, KeyError, TypeError):

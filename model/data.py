@@ -10,7 +10,7 @@ Legend: B sequences, T positions.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -19,25 +19,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kernels.documents import Documents
+from kernels.ring_layout import Ring, share
 from loopdata.errors import ShardError
 from loopdata.tokens.shards import Dataset, Sequence
+from model.group import Group
 
 IGNORED = -100
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences beside each other. `languages_BT` is an index into the dataset's languages, −1 on padding."""
+    """Sequences beside each other. `languages_BT` is an index into the dataset's languages, −1 on padding.
+
+    Where processes share sequences, T are this one's positions, but those of `ids_BT`, which says how they all stand.
+    """
 
     tokens_BT: Tensor
     targets_BT: Tensor
     ids_BT: Tensor
     languages_BT: Tensor
     sequences: list[Sequence]
+    sharing: Group | None = None
 
     @property
     def num_tokens(self) -> int:
-        """Tokens without padding."""
+        """Tokens of the whole sequences without padding."""
         return sum(len(sequence.tokens) for sequence in self.sequences)
 
     @property
@@ -49,10 +55,24 @@ class Batch:
     def num_targets(self) -> int:
         return int((self.targets_BT != IGNORED).sum())
 
-    def on(self, device: torch.device) -> tuple[Tensor, Tensor, Documents]:
+    def share_of(self, group: Group) -> "Batch":
+        """What this process has of the batch: its positions, where the group shares sequences."""
+        if group.context == 1:
+            return self
+        parts = (self.tokens_BT, self.targets_BT, self.languages_BT)
+        tokens_BT, targets_BT, languages_BT = (share(x_BT, group.context_rank, group.context) for x_BT in parts)
+        return replace(self, tokens_BT=tokens_BT, targets_BT=targets_BT, languages_BT=languages_BT, sharing=group)
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor, Documents | Ring]:
         """Tokens, targets and documents where the model is."""
-        tokens_BT, targets_BT = self.tokens_BT.to(device), self.targets_BT.to(device)
-        return tokens_BT, targets_BT, Documents.of(self.ids_BT.to(device))
+        if self.sharing is None:
+            return self.whole_on(device)
+        ring = Ring.of(self.ids_BT.to(device), self.sharing.context_group)
+        return self.tokens_BT.to(device), self.targets_BT.to(device), ring
+
+    def whole_on(self, device: torch.device) -> tuple[Tensor, Tensor, Documents]:
+        """The same for a batch that nobody shares."""
+        return self.tokens_BT.to(device), self.targets_BT.to(device), Documents.of(self.ids_BT.to(device))
 
 
 def collate(sequences: list[Sequence], length: int, padding: int) -> Batch:

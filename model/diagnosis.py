@@ -109,7 +109,7 @@ def diagnose(model: LoopedTransformer, dataset: Dataset, batches: Iterable[Batch
 
 
 def _add(sums: _Sums, model: LoopedTransformer, batch: Batch, bytes_V: Tensor, device: torch.device, rows: int) -> None:
-    tokens_BT, targets_BT, documents = batch.on(device)
+    tokens_BT, targets_BT, documents = batch.whole_on(device)
     context = _Watched(model, documents)
     raw = model.states_in(tokens_BT, context)
     counted_BT = targets_BT != IGNORED
@@ -207,7 +207,7 @@ def _without_shift(
         return None
     nats, size = 0.0, 0
     for batch in batches:
-        tokens_BT, targets_BT, documents = batch.on(device)
+        tokens_BT, targets_BT, documents = batch.whole_on(device)
         counted_BT = targets_BT != IGNORED
         state_BTD = model.states_in(tokens_BT, _Unshifted(model.config, documents, LoopGradient()))[-1]
         logits_NV = (model.read(state_BTD)[counted_BT] @ model.readout.T).float()

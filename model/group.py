@@ -1,8 +1,9 @@
-"""A group of processes that train one model together, each on its share of every step (data parallel).
+"""A group of processes that train one model together, each on its share of every step.
 
 Enters: the environment that `torchrun` sets (RANK, WORLD_SIZE, LOCAL_RANK). Leaves: a Group; without that environment
-it is one process that waits for nobody. NCCL on GPUs, gloo on CPUs; every wait ends after TIMEOUT. Limit: each process
-holds the whole model and optimiser.
+it is one process that waits for nobody. Neighbours, `context` at a time, share sequences (context parallel); the teams
+of them have sequences of their own (data parallel). NCCL on GPUs, gloo on CPUs; every wait ends after TIMEOUT. Limit:
+each process holds the whole model and optimiser.
 """
 
 import gc
@@ -19,16 +20,37 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from loopdata.errors import ConfigError, RunError
+
 TIMEOUT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Group:
-    """`rank` of `size` processes; `local` is the rank on this machine, and the number of its GPU."""
+    """`rank` of `size` processes; `local` is the rank on this machine, and the number of its GPU.
+
+    `context` processes share a sequence, and talk in `context_group` about it.
+    """
 
     rank: int = 0
     size: int = 1
     local: int = 0
+    context: int = 1
+    context_group: dist.ProcessGroup | None = None
+
+    @property
+    def context_rank(self) -> int:
+        """Which of those that share a sequence."""
+        return self.rank % self.context
+
+    @property
+    def team(self) -> int:
+        """Which of the `teams` that have different sequences."""
+        return self.rank // self.context
+
+    @property
+    def teams(self) -> int:
+        return self.size // self.context
 
     @property
     def leads(self) -> bool:
@@ -61,23 +83,59 @@ class Group:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Group]:
-    """The group of this process; it is left at the end, if it was not joined before."""
+def joined(device: torch.device, context: int = 1) -> Iterator[Group]:
+    """The group of this process; it is left at the end, if it was not joined before.
+
+    ConfigError where the processes are not a multiple of the `context` that share a sequence; RunError where one of
+    them is not there, or no longer.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
+    _check_context(size, context)
     if size == 1:
         yield Group()
         return
     mine = not dist.is_initialized()
     if mine:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        _meet("nccl" if device.type == "cuda" else "gloo", size)
     try:
-        yield Group(dist.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))
+        rank, local = dist.get_rank(), int(os.environ.get("LOCAL_RANK", "0"))
+        yield Group(rank, size, local, context, _context_group(rank, size, context))
     except BaseException as error:
         _let_go(error)
+        if isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error)):
+            raise RunError(
+                f"another process of the {size} has ended, or does not answer", "look for what that one says"
+            ) from error
         raise
     finally:
         if mine:
             dist.destroy_process_group()
+
+
+def _meet(backend: str, size: int) -> None:
+    try:
+        dist.init_process_group(backend, timeout=TIMEOUT)
+    except ValueError as error:
+        raise ConfigError(f"WORLD_SIZE is {size}, and {error}", "start processes by torchrun") from error
+    except dist.DistError as error:
+        raise RunError(f"the {size} processes did not meet: {error}", "start all of them by torchrun") from error
+
+
+def _check_context(size: int, context: int) -> None:
+    if size % context:
+        raise ConfigError(
+            f"'train.context_parallel' is {context}, the number of processes {size}",
+            f"start a multiple of {context}, as in `torchrun --nproc-per-node {context} -m model.train CONFIG`",
+        )
+
+
+def _context_group(rank: int, size: int, context: int) -> dist.ProcessGroup | None:
+    """The processes that share sequences with `rank`: every process must make all such groups, in one order."""
+    if context == 1:
+        return None
+    groups = [dist.new_group(list(range(first, first + context))) for first in range(0, size, context)]
+    mine: dist.ProcessGroup = groups[rank // context]
+    return mine
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from kernels.documents import Documents
+from kernels.ring_layout import Ring
 from model.attention import LoopedAttention, Projected, Rotation
 from model.config import ModelConfig
-from model.context import Context, LoopGradient, Place, Whole
+from model.context import Context, LoopGradient, Place, context_of
 from model.injection import Injection
 from model.layers import RMSNorm, Rotary, SwiGLU, initialise
 
@@ -74,9 +75,12 @@ class LoopedTransformer(nn.Module):
         for block in self.blocks:
             cast(Block, block).compile_parts()
 
-    def states(self, tokens_BT: Tensor, documents: Documents) -> list[Tensor]:
-        """H after each loop, [B, T, D] each; normed where `norm_each_loop` says so."""
-        return self.states_in(tokens_BT, Whole(self.config, documents, self.loop_gradient))
+    def states(self, tokens_BT: Tensor, documents: Documents | Ring) -> list[Tensor]:
+        """H after each loop, [B, T, D] each; normed where `norm_each_loop` says so.
+
+        With a `Ring` the tokens are this process's part of the rows.
+        """
+        return self.states_in(tokens_BT, context_of(self.config, documents, self.loop_gradient))
 
     def states_in(self, tokens_BT: Tensor, context: Context) -> list[Tensor]:
         """As `states`, for any kind of pass."""
@@ -97,5 +101,5 @@ class LoopedTransformer(nn.Module):
         normed_BTD: Tensor = state_BTD if self.config.norm_each_loop else self.final_norm(state_BTD)
         return normed_BTD
 
-    def forward(self, tokens_BT: Tensor, documents: Documents) -> Tensor:
+    def forward(self, tokens_BT: Tensor, documents: Documents | Ring) -> Tensor:
         return self.read(self.states(tokens_BT, documents)[-1])

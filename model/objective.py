@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kernels.documents import Documents
+from kernels.ring_layout import Ring
 from model.data import IGNORED
 from model.looped import LoopedTransformer
 from model.loss import sum_of_nats
@@ -26,7 +27,7 @@ class Objective(nn.Module):
         self.model = model
         self._squares: list[Tensor | float] = [0.0] * model.config.loops
 
-    def forward(self, tokens_BT: Tensor, targets_BT: Tensor, documents: Documents) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens_BT: Tensor, targets_BT: Tensor, documents: Documents | Ring) -> tuple[Tensor, Tensor]:
         states = self.model.states(tokens_BT, documents)
         for loop, state_BTD in enumerate(states):
             if state_BTD.requires_grad:

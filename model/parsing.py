@@ -37,8 +37,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file. ConfigError when there is none."""
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not text in UTF-8", "name a YAML file") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
@@ -59,7 +61,10 @@ def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
             inner = inner.setdefault(parent, {})
             if not isinstance(inner, dict):
                 raise ConfigError(f"--set {assignment!r}: {parent!r} is {inner!r}, not a mapping")
-        inner[last] = yaml.safe_load(text)
+        try:
+            inner[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {assignment!r}: {text!r} is not YAML", "quote it twice, or close it") from error
     return result
 
 

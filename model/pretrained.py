@@ -78,7 +78,7 @@ def _weight_files(path: Path) -> list[Path]:
     ours = (path / STATE).exists() and (path / WEIGHTS).exists()
     files = [path / WEIGHTS] if ours else sorted(path.glob("*.safetensors"))
     if not files:
-        raise ShardError(f"{path} holds no *.safetensors")
+        raise ShardError(f"{path} holds no *.safetensors", "name a checkpoint, or a folder of a Llama or Qwen2 model")
     return files
 
 

@@ -51,6 +51,7 @@ class TrainConfig:
     # The defaults of batch and rate suit some 1M parameters and a few hundred steps; larger models want a lower rate.
     batch_sequences: int = 1  # sequences that are on the device together
     accumulation: int = 1  # batches for each step
+    context_parallel: int = 1  # processes that share each sequence: for sequences too long for one device
     # muon: torch's Muon for the matrices of the blocks, with rates matched to AdamW's; AdamW for all the rest
     optimiser: Literal["adamw", "muon"] = "adamw"
     lr: float = 8e-3
@@ -79,7 +80,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("tokens", "steps", "batch_sequences", "accumulation", "checkpoint_every", "keep", "threads",
-                     "backprop_loops", "verify_every"):  # fmt: skip
+                     "backprop_loops", "verify_every", "context_parallel"):  # fmt: skip
             value = getattr(self, name)
             self._require(name, value is None or value >= 1, "give at least 1")
         for name in ("lr", "clip"):
@@ -96,18 +97,21 @@ class TrainConfig:
         if not holds:
             raise ConfigError(f"'{name}' is {getattr(self, name)!r}", remedy)
 
-    def total_steps(self, order_size: int, length: int, processes: int = 1) -> int:
-        """Steps of the whole training: of `tokens` or one pass, rounded up to whole steps."""
+    def total_steps(self, order_size: int, length: int, teams: int = 1) -> int:
+        """Steps of the whole training: of `tokens` or one pass, rounded up to whole steps.
+
+        `teams` of processes have sequences of their own.
+        """
         if self.steps is not None:
             return self.steps
         sequences = order_size if self.tokens is None else -(-self.tokens // length)
-        return -(-sequences // (self.batch_sequences * self.accumulation * processes))
+        return -(-sequences // (self.batch_sequences * self.accumulation * teams))
 
 
 # What may differ between the parts of one training: where and how fast it runs, not what it computes.
 _FREE = (
     "data", "out", "model", "loops", "checkpoint_every", "keep", "device", "threads", "compile", "tensorboard",
-    "verify_every", "batch_sequences", "accumulation",
+    "verify_every", "batch_sequences", "accumulation", "context_parallel",
 )  # fmt: skip
 
 
@@ -116,10 +120,10 @@ def load_train_config(source: str | Path | Mapping[str, Any]) -> TrainConfig:
     return parse(TrainConfig, source if isinstance(source, Mapping) else read_yaml(source))
 
 
-def identity(config: TrainConfig, processes: int = 1) -> dict[str, Any]:
+def identity(config: TrainConfig, teams: int = 1) -> dict[str, Any]:
     """The keys on which the result depends, apart from the model and the dataset, which are compared by themselves.
 
     How the sequences of a step are spread over batches and processes changes its sums in the last bits only.
     """
-    spread = {"step_sequences": config.batch_sequences * config.accumulation * processes}
+    spread = {"step_sequences": config.batch_sequences * config.accumulation * teams}
     return spread | {key: value for key, value in as_mapping(config).items() if key not in _FREE}

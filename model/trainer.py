@@ -58,8 +58,8 @@ def train(config: TrainConfig, on_event: Listener = lambda event: None) -> Resul
     model_config = load_model_config(config.model, dataset.vocab_size, config.loops)
     _check_fit(model_config, dataset)
     device = choose_device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
-    with joined(device) as group:
-        origin = describe_origin(config, model_config, dataset, group.size)
+    with joined(device, config.context_parallel) as group:
+        origin = describe_origin(config, model_config, dataset, group.teams)
         recorded = read_result(Path(config.out), origin)
         group.wait()  # so that no process is told of a result that another has just written
         if recorded is not None:
@@ -74,12 +74,12 @@ def _unheard(event: dict[str, Any]) -> None:
     """Only the first process of a group speaks."""
 
 
-def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, processes: int = 1) -> dict[str, Any]:
+def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, teams: int = 1) -> dict[str, Any]:
     """What a result depends on, as JSON gives it back; checkpoints and results are compared by it."""
     data = {"tokenizer": dataset.tokenizer, "vocab_size": dataset.vocab_size, "length": dataset.length}
     data["content"] = _content(dataset)
     origin: dict[str, Any] = json.loads(
-        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, processes) | _start(config)})
+        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, teams) | _start(config)})
     )
     return origin
 
@@ -127,7 +127,7 @@ class _Training:
         self.shared = share(self.objective, self.group, self.device)
         self.optimisers = make_optimisers(self.model, config)
         self.integrity = Integrity(self.model, self.group, config.verify_every)
-        self.steps = config.total_steps(len(self.dataset.order), self.dataset.length, self.group.size)
+        self.steps = config.total_steps(len(self.dataset.order), self.dataset.length, self.group.teams)
         self.out = Path(config.out)
         self.progress = Progress()
         self.bf16 = uses_bf16(config.dtype, self.device, count_parameters(self.model)["total"])
@@ -139,10 +139,11 @@ class _Training:
             self.model.compile_blocks()
         if self.progress.step == 0:
             self.progress.before = self._evaluate("before")
+        self._settle()
         began = (time.monotonic(), self.progress.step, self.progress.tokens)
         with self._journal() as journal, self._coming() as coming:
             while self.progress.step < self.steps:
-                metrics = self._step(next(coming))
+                metrics = self._step([batch.share_of(self.group) for batch in next(coming)])
                 if journal is not None:
                     journal.write(metrics)
                 self._tell(metrics, began)
@@ -156,18 +157,28 @@ class _Training:
             return nullcontext()
         return Journal(self.out / "metrics.jsonl", self.progress.step, self.config.tensorboard)
 
+    def _settle(self) -> None:
+        """A pass for nothing, in a group: sums are laid out anew after the first, and would round otherwise then."""
+        if self.group.size == 1 or self.progress.step == self.steps:
+            return
+        order, places = TrainingOrder(self.dataset, self.config.seed.order), self._places(self.progress.sequences)
+        with enough_memory(self.config.batch_sequences, self.config.accumulation):
+            self._backward([order.batch(*place).share_of(self.group) for place in places])
+        self.objective.take_loop_squares()
+        self.model.zero_grad(set_to_none=True)
+
     def _coming(self) -> StepBatches:
         order = TrainingOrder(self.dataset, self.config.seed.order)
         return StepBatches(order, self._places, self.progress.sequences, self._step_sequences)
 
     @property
     def _step_sequences(self) -> int:
-        return self.config.batch_sequences * self.config.accumulation * self.group.size
+        return self.config.batch_sequences * self.config.accumulation * self.group.teams
 
     def _places(self, begin: int) -> list[tuple[int, int]]:
         """(position, sequences) of this process's batches of the step that begins at a place of the order."""
         size, group = self.config.batch_sequences, self.group
-        return [(begin + (n * group.size + group.rank) * size, size) for n in range(self.config.accumulation)]
+        return [(begin + (n * group.teams + group.team) * size, size) for n in range(self.config.accumulation)]
 
     def _resume(self) -> None:
         """Go on from the newest whole checkpoint, if there is one."""
@@ -195,7 +206,8 @@ class _Training:
         self._require_finite("the norm of the gradient", norm, batches)
         taken = self._take_or_skip(loss, rate)
         self.integrity.after_update()
-        tokens, seconds = self.group.sum(sum(batch.num_tokens for batch in batches))[0], time.monotonic() - began
+        counted = self.group.sum(sum(batch.num_tokens for batch in batches))[0]
+        tokens, seconds = counted / self.group.context, time.monotonic() - began
         self._advance(int(tokens), seconds, loss)
         line: dict[str, Any] = {
             "step": number,
@@ -278,9 +290,10 @@ class _Training:
         self.group.wait()
 
     def _evaluate(self, when: str) -> dict[str, Any]:
-        """Of the held-out split; each process measures its share of the batches."""
+        """Of the held-out split; each process measures its share of it."""
         config, group = self.config, self.group
-        batches = held_out_turns(self.dataset, config.eval_sequences, config.batch_sequences, group.rank, group.size)
+        turns = held_out_turns(self.dataset, config.eval_sequences, config.batch_sequences, group.team, group.teams)
+        batches = (None if batch is None else batch.share_of(group) for batch in turns)
         with self._precision(), enough_memory(config.batch_sequences, config.accumulation):
             mine = evaluate(self.model, self.dataset, batches, self.device, self._leave_together)
         found = mine.over(group, self.categories, self.dataset.languages).to_dict()

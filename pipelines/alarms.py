@@ -6,7 +6,7 @@ language is the fault that this is for, so both ends of a range count. Limit: gr
 `min_documents` are not judged, and before the stage `language` there are only sources.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from loopdata.engine.ledger import totals
 from loopdata.engine.tables import read_tables
 from loopdata.engine.unit import Count, Group, Manifest
 from loopdata.errors import ConfigError, StageError
+from loopdata.stage import Share, Step
 from loopdata.storage import Folder
 from loopdata.syntax import language_names
 from pipelines.places import fate_line, place_name
@@ -33,10 +34,12 @@ def _ordered(share: tuple[float, float]) -> tuple[float, float]:
 
 Shares = Annotated[tuple[float, float], AfterValidator(_ordered)]
 Action = Literal["warn", "stop"]
+Meant = Mapping[str, Mapping[str, Share]]  # what each stage, by label, means to drop of a language
 
 
 class StageAlarms(Strict):
-    """What is expected of one stage; the range of a language counts before that of a source, that before `dropped`."""
+    """What is expected of one stage; the range of a language counts before that of a source, that before `dropped`, and
+    all before what the stage says of itself and the general range."""
 
     dropped: Shares | None = None
     languages: dict[str, Shares] = Field(default_factory=dict)
@@ -92,17 +95,17 @@ class Alarm:
         )
 
 
-def find_alarms(counts: list[Count], section: AlarmsSection) -> list[Alarm]:
+def find_alarms(counts: list[Count], section: AlarmsSection, meant: Meant | None = None) -> list[Alarm]:
     """Alarms of the whole account, stage by stage: sources, then languages, then pairs that neither explains."""
-    return [alarm for count in counts for alarm in _of_stage(count, section)]
+    return [alarm for count in counts for alarm in _of_stage(count, section, (meant or {}).get(count.stage, {}))]
 
 
-def _of_stage(count: Count, section: AlarmsSection) -> Iterator[Alarm]:
+def _of_stage(count: Count, section: AlarmsSection, meant: Mapping[str, Share]) -> Iterator[Alarm]:
     stage = section.stages.get(count.stage, StageAlarms())
     found: set[tuple[str, str]] = set()
     for source, language, group in _groups(count):
         share = group.dropped / max(group.entered, 1)
-        low, high = _expected(section, stage, source, language)
+        low, high = _expected(stage, source, language) or meant.get(language) or section.dropped
         explained = bool(source and language and ({(source, ""), ("", language)} & found))
         if group.entered >= section.min_documents and not low <= share <= high and not explained:
             found.add((source, language))
@@ -126,22 +129,23 @@ def _groups(count: Count) -> list[tuple[str, str, Group]]:
     return [*whole, *(("", language, group) for language, group in sorted(languages.items())), *pairs]
 
 
-def _expected(section: AlarmsSection, stage: StageAlarms, source: str, language: str) -> tuple[float, float]:
-    general = stage.dropped or section.dropped
-    return stage.languages.get(language) or stage.sources.get(source) or general
+def _expected(stage: StageAlarms, source: str, language: str) -> Share | None:
+    """What the run file expects of this stage."""
+    return stage.languages.get(language) or stage.sources.get(source) or stage.dropped
 
 
 class Watch:
     """Looks at every phase of a run when it is done, says what is out of range, and stops where that was asked for."""
 
-    def __init__(self, section: AlarmsSection, folder: Folder, console: Console) -> None:
+    def __init__(self, section: AlarmsSection, steps: Iterable[Step], folder: Folder, console: Console) -> None:
         self.alarms: list[Alarm] = []
         self._section, self._folder, self._console = section, folder, console
+        self._meant = {step.label: step.expected_drops() for step in steps}
         self._locations: dict[str, Manifest] = {}
 
     def __call__(self, found: list[Manifest]) -> None:
         self._locations |= {entry.name: entry for entry in found if "locations" in entry.outputs}
-        alarms = find_alarms(totals(found), self._section)
+        alarms = find_alarms(totals(found), self._section, self._meant)
         for alarm in alarms:
             alarm.examples = [self._example(found, alarm.stage, doc_id) for doc_id in alarm.examples]
             self._say(alarm)

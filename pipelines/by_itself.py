@@ -101,6 +101,8 @@ def _weights(levels: str) -> dict[str, float]:
 
 def _table_file(data: str, out: str, columns: Mapping[str, str | None], corpus: list[dict[str, Any]]) -> dict[str, Any]:
     """A run over one table, nothing of which is held out, that ends with rows in `out`."""
+    if not data:
+        raise ConfigError("INPUT is empty", "give a .parquet or .jsonl file, or a folder of them")
     if not out.strip("/"):
         raise ConfigError(f"--out '{out}' is no folder for rows", "give one that is empty or not there yet")
     named = {name: column for name, column in columns.items() if column is not None}

@@ -1,4 +1,4 @@
-"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|dedup|index|fim`.
+"""The command line: `loopdata run|plan|status|explain|attribution|inspect|train|diagnose|generate|dedup|…`.
 
 Enters: arguments. Leaves: text for people, or with --json one JSON value on stdout; progress and errors go to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted. An error is one line; --debug shows the
@@ -239,6 +239,33 @@ def diagnose(
         _print_json(found)
     else:
         print_diagnosis(found, path, Console())
+
+
+@app.command(short_help="Let a trained model write, or fill a hole.")
+def generate(
+    checkpoint: Annotated[
+        str, typer.Argument(help="A checkpoint; or a training's folder or config.", metavar="CHECKPOINT")
+    ],
+    prompt: Annotated[str | None, typer.Option(help="What stands before; by default stdin.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="What stands behind: the model fills the hole between.")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="The most that it writes.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token, 1 draws as it learnt.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Another one draws other tokens.")] = 0,
+    data: Annotated[str | None, typer.Option(help="The run folder; by default the one that it lies in.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let a trained model write on from a prompt, or into the hole before a suffix, as its run laid holes out.
+
+    Example: loopdata generate runs/quickstart/train/two_loops.yaml --prompt 'def add(a, b):' --suffix 'print(add(1))'
+    """
+    from pipelines.generate import Draw, generate_text, print_generated
+
+    before = sys.stdin.read() if prompt is None else prompt
+    found = generate_text(checkpoint, data, before, suffix, Draw(tokens, temperature, seed))
+    if as_json:
+        _print_json(found)
+    else:
+        print_generated(found, Console())
 
 
 class DedupKind(StrEnum):

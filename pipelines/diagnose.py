@@ -36,9 +36,9 @@ _ROWS = {
 
 def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[Diagnosis, Path]:
     """Measure; the folder that the files were written to. ShardError for what is no checkpoint or other data."""
-    path = _checkpoint(Path(place))
+    path = checkpoint_at(Path(place))
     model = load_model(path)
-    dataset = Dataset.open(data or str(_run_of(path)))
+    dataset = Dataset.open(data or str(run_of(path)))
     if dataset.vocab_size != model.config.vocab_size:
         raise ShardError(
             f"{dataset.path} has {dataset.vocab_size} tokens, the checkpoint {model.config.vocab_size}",
@@ -50,7 +50,7 @@ def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[D
     return found, path
 
 
-def _checkpoint(path: Path) -> Path:
+def checkpoint_at(path: Path) -> Path:
     """The checkpoint in a folder: itself, or the newest of a training, which its config names too."""
     if path.suffix in (".yaml", ".yml"):
         path = Path(load_train_config(path).out)
@@ -62,7 +62,7 @@ def _checkpoint(path: Path) -> Path:
     return newest.path
 
 
-def _run_of(path: Path) -> Path:
+def run_of(path: Path) -> Path:
     """The dataset folder that a run keeps its trainings in."""
     for folder in path.resolve().parents:
         if (folder / "dataset.json").exists():

@@ -118,7 +118,7 @@ def inspect_shard(path: str, offset: int | None) -> Inspection:
     run = _run_of(stem)
     result.places = _places(run, result.samples[0]["parents"])
     tokens, at = shard.tokens(number), offset - int(shard.offsets[number])
-    tokenizer = _tokenizer(run)
+    tokenizer = tokenizer_of(run)
     cuts = ((max(0, at - AROUND), at), (at, at + 1), (at + 1, at + 1 + AROUND))
     parts = [tokenizer.decode(tokens[start:stop]).decode("utf-8", "replace") for start, stop in cuts]
     result.before, result.at, result.after = parts
@@ -148,7 +148,7 @@ def _places(run: Folder, parents: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _tokenizer(run: Folder) -> Tokenizer:
+def tokenizer_of(run: Folder) -> Tokenizer:
     found = next(manifests(run, Ledger.read(run), "tokenizer"), None)
     if found is None:
         raise ConfigError(f"the run {run.url} has no tokenizer now", "run it again with the section `tokens`")

@@ -55,7 +55,7 @@ def run_file(file: RunFile, choice: Choice, console: Console) -> Summary:
         _describe(folder, file, choice)
         sweep(folder, Ledger())
         runner = _runner(file, choice)
-        watch = Watch(file.alarms, folder, console)
+        watch = Watch(file.alarms, file.corpus, folder, console)
         driver = Driver(folder, runner, Progress(console), file.failures, watch)
         try:
             dataset = build_dataset(file, listing, driver)

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 from loopdata import storage
-from loopdata.errors import RunError
+from loopdata.errors import ConfigError, RunError
 from loopdata.storage import File, Folder, Range, Written, refused_writes
 
 
@@ -183,3 +183,8 @@ def test_ranges_are_fetched_together_up_to_a_number_of_bytes() -> None:
     ranges = [Range("a", 0, size) for size in (3, 3, 4, 11, 1)]
     assert list(storage._by_size(ranges, 10)) == [ranges[:3], ranges[3:4], ranges[4:]]
     assert list(storage._by_size(ranges, 9)) == [ranges[:2], ranges[2:3], ranges[3:4], ranges[4:]]
+
+
+def test_a_scheme_that_nothing_here_can_read_is_a_wrong_request() -> None:
+    with pytest.raises(ConfigError, match="no file system for nosuch://a/b: Protocol not known: nosuch"):
+        Folder("nosuch://a/b").exists("c")

@@ -6,6 +6,7 @@ must look drawn at random (`gibberish.evidence`), the more so the less its place
 speak of hashes, tables of them, and UUIDs are left alone. Limit: a password of plain words is not found.
 """
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -34,29 +35,33 @@ _GIVEN = compiled(
     + _WORDS + rb"([\"'`])|(>)[^<>\s]|(?:" + _BESIDE + rb"|[\"'`\]]{0,2}[ \t]*(?::=|=>|==?|:\*{0,2}|\|)[ \t]*"
     rb"(?:(?:bearer|basic|token)[ \t]+)?)(" + _FREE + rb")|" + _WORDS + rb"(" + _FREE + rb"))"
 )  # fmt: skip
-_IN_TAGS, _FREE_RUN = compiled(rb"[^<>\s]+"), compiled(_FREE + rb"+")
-_SAYS_NO_VALUE = compiled(
+# What follows is asked of few bytes, where a call of `re` costs less than one of RE2, and has little to backtrack over.
+_IN_TAGS, _FREE_RUN = re.compile(rb"[^<>\s]+"), re.compile(_FREE + rb"+")  # both match where they are asked
+_SAYS_NO_VALUE = re.compile(
     rb"(?i)^i[sz]|(?:hash(?:ed)?|digest|checksum|type|names?|ur[il]s?|endpoint|path|file|fields?|label|regexp?|pattern|format"
-    rb"|algorithm|length|size|count|ids?|index|class|prefix|suffix|sha[0-9]*|md5|fingerprint|hint|help|text)$"
+    rb"|algorithm|length|size|count|ids?|index|class|prefix|suffix|sha[0-9]*|md5|fingerprint|hint|help|text)\Z"
 )
-_TURNS_PAGES = compiled(rb"(?i)(?:next|page|continuation|sync|cursor|start|csrf)[_-]?$")  # a token that opens nothing
+_TURNS_PAGES = re.compile(
+    rb"(?i)(?:next|page|continuation|sync|cursor|start|csrf)[_-]?\Z"
+)  # a token that opens nothing
 _HASHES = compiled(
     rb"(?i)sha-?(?:1|2|3|224|256|384|512)\b|\bmd5|integrity|checksum|digest|blake2|fingerprint|hash|commit"
     rb"|\brev(?:ision)?\b|\betag|\bcrc"
 )
 _HEX_IN_QUOTES = compiled(rb"[\"'][0-9a-f]{8,128}[\"']")
 _TABLE, _MIN_TABLE = 400, 5  # bytes to either side in which so many values make a table
-_UUID = compiled(rb"(?i)^\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?$")
+_UUID = re.compile(rb"(?i)\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?\Z")
 # Variables, templates, formats, URLs, escapes, classes of characters, options, numbers, constants, addresses.
-_NO_LITERAL = compiled(
-    rb"^[$<{]|^%\w+%$|[$#]\{|\{\{|%[(s]|<%|\$\(|://|\s|\\[a-z]|\[\^?\w-\w|\(\?|\(\)|^--|^0x|\.\.\.|^[0-9.,:+/xX_-]+$|^[A-Z_]+$"
-    rb"|^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$"
+_NO_LITERAL = re.compile(
+    rb"^[$<{]|^%\w+%\Z|[$#]\{|\{\{|%[(s]|<%|\$\(|://|\s|\\[a-z]|\[\^?\w-\w|\(\?|\(\)|^--|^0x|\.\.\.|^[0-9.,:+/xX_-]+\Z|^[A-Z_]+\Z"
+    rb"|^[\w.+-]+@[\w-]+(?:\.[\w-]+)+\Z"
 )
 _URL_PASSWORD = Sought(
     b"://", compiled(rb"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s:/@\"'<>`]{0,64}):([^\s/@\"'<>`]{3,128})@[A-Za-z0-9\[$]")
 )
 _USER_OPTION = Sought(b"-u", compiled(rb"\s(?:-u|--user)[ =][\"']?([\w.@-]{1,64}):([^\s\"'`@]{8,256})"))
 _LOOK, _MAX_VALUE = 120, 256  # bytes after a name in which its value begins, bytes by which a value is judged
+_MAX_QUOTED = 4_096  # bytes in which a quote is closed
 _LINE = 200  # bytes to either side that are asked whether the line speaks of hashes
 _MIN_VALUE, _MIN_CLASSES = 8, 3
 
@@ -77,8 +82,11 @@ def find_assigned(text: bytes) -> Iterator[Finding]:
         if name.start() < behind:
             continue
         value = _value(text, name)
-        is_password = b"pass" in name.group().lower() or name.group().lower() in (b"pw", b"pwd")
-        if value is None or not _is_secret(text, value, is_password):
+        if value is None or value.end - value.start < _MIN_VALUE:
+            continue
+        word = name.group().lower()
+        is_password = b"pass" in word or word in (b"pw", b"pwd")
+        if not _is_secret(text, value, is_password):
             continue
         if not (_speaks_of_hashes(text, name.start()) or _in_table_of_hashes(text, value)):
             behind = _whole(text, value)
@@ -97,25 +105,26 @@ def find_url_passwords(text: bytes) -> Iterator[Finding]:
 
 def _value(text: bytes, name: "re2._Match") -> _Value | None:
     """The value that a name is given, if it is given one."""
-    match = _GIVEN.match(text, name.end(), name.end() + _LOOK)
+    begin, behind = name.span()
+    match = _GIVEN.match(text, behind, behind + _LOOK)
     if match is None or _SAYS_NO_VALUE.search(match.group(1)) is not None:
         return None
-    if _TURNS_PAGES.search(text[max(0, name.start() - 16) : name.start()]) is not None:
+    if _TURNS_PAGES.search(text[max(0, begin - 16) : begin]) is not None:
         return None
-    group = next(group for group in _THRESHOLDS if match.start(group) >= 0)
+    group = match.lastindex
     start, end = match.span(group)
     if group >= 5:
         bounds = _free(text, start)
     elif group == 4:
         bounds = _in_tags(text, end)
     else:
-        bounds = end, text.find(match.group(group), end, end + _MAX_VALUE)
+        bounds = end, text.find(text[start:end], end, end + _MAX_QUOTED)
     return _Value(*bounds, _THRESHOLDS[group])
 
 
 def _free(text: bytes, start: int) -> tuple[int, int]:
     """The bounds of a value without quotes: no call, and without the full stop of a sentence."""
-    end = int(_FREE_RUN.match(text, start, start + _MAX_VALUE).end())
+    end = int(_FREE_RUN.match(text, start, start + _MAX_VALUE).end())  # type: ignore[union-attr]
     if end < start + _MAX_VALUE:
         end = start + len(text[start:end].rstrip(b".:!?"))
     return start, -1 if text[end : end + 1] in (b"(", b"[", b"{") else end
@@ -129,13 +138,13 @@ def _whole(text: bytes, value: _Value) -> int:
 
 def _in_tags(text: bytes, start: int) -> tuple[int, int]:
     """The bounds of what an element holds."""
-    end = int(_IN_TAGS.match(text, start, start + _MAX_VALUE).end())
+    end = int(_IN_TAGS.match(text, start, start + _MAX_VALUE).end())  # type: ignore[union-attr]
     return start, end if text.startswith(b"</", end) else -1
 
 
 def _is_secret(text: bytes, value: _Value, is_password: bool) -> bool:
     found = text[value.start : value.end]
-    if value.end - value.start < _MIN_VALUE or _NO_LITERAL.search(found) or _UUID.search(found) or pretends(found):
+    if value.end - value.start < _MIN_VALUE or _NO_LITERAL.search(found) or _UUID.match(found) or pretends(found):
         return False
     if evidence(found) >= value.threshold:
         return value.threshold == QUOTED or any(byte in b"0123456789" for byte in found)

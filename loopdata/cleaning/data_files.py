@@ -16,9 +16,9 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from loopdata import schema
-from loopdata.cleaning.data_kinds import is_data, is_lines, shape
+from loopdata.cleaning.data_kinds import TABLES, is_data, is_lines, shape
 from loopdata.config import Strict, nearest
-from loopdata.stage import Fate, Outcome, Stage, unit_interval
+from loopdata.stage import Fate, Outcome, Share, Stage, unit_interval
 
 DEFAULT_SHARES = {
     "CSV": 0.2,
@@ -30,6 +30,9 @@ DEFAULT_SHARES = {
     "XML": 0.2,
     "YAML": 0.5,
 }
+
+
+_ALMOST_ALL = 0.9999
 
 
 class DataFilesConfig(Strict):
@@ -68,6 +71,7 @@ class DataFiles(Stage):
     """Keeps a sample of data files."""
 
     name = "data_files"
+    version = 2
     scope = "repo"
     categories = frozenset({"code"})
     Config = DataFilesConfig
@@ -75,6 +79,10 @@ class DataFiles(Stage):
         name: schema.DOCUMENT[name]
         for name in ("doc_id", "category", "repo", "path", "text", "text_id", "language", "num_bytes")
     }
+
+    def expected_drops(self) -> dict[str, Share]:
+        """A sample is meant to be small; that nothing of a language stays is not meant."""
+        return {language: (0.0, _ALMOST_ALL) for language, share in self.config.keep_share.items() if share < 1}
 
     def apply(self, table: pa.Table) -> Outcome:
         """Cut tables, and drop what the rules leave out."""
@@ -111,7 +119,7 @@ class DataFiles(Stage):
         lines = file.text.count("\n") + (not file.text.endswith("\n"))
         if lines <= limit:
             return file
-        text = first_records(file.text, limit)
+        text = first_records(file.text, limit, quoted=file.language in TABLES)
         if len(text) == len(file.text):
             return file
         fates.append(Fate(file.doc_id, self.label, "edited", "table_head", lines, limit, details=file.language))
@@ -151,12 +159,13 @@ class DataFiles(Stage):
         return [(file.repo, "folder", folder, kind), (file.repo, "name", name, kind)]
 
 
-def first_records(text: str, count: int) -> str:
-    """The first lines of a table, as many as there may be; one inside quotes that are still open is not the last."""
+def first_records(text: str, count: int, quoted: bool) -> str:
+    """The first lines of a table, as many as there may be. Where line ends may be `quoted` (in CSV, never in JSON), a
+    line inside quotes that are still open is not the last."""
     at = lines = quotes = 0
     while at < len(text):
         stop = text.find("\n", at) + 1 or len(text)
-        quotes += text.count('"', at, stop)
+        quotes += text.count('"', at, stop) if quoted else 0
         at, lines = stop, lines + 1
         if lines >= count and (quotes % 2 == 0 or lines >= 2 * count):
             break

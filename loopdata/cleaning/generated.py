@@ -3,7 +3,8 @@
 Enters: documents of code with `path`, `text` and `language`. Leaves: the same without those that a rule of
 `generated_rules` or `vendored_rules` hits, or with a mark on them. A fate names the rule, the line (negative: from the
 end; 0: the path) and what stood there. The vendored rules speak first: a generated file in `node_modules` is vendored.
-Limit: one document has one fate, the first that hits.
+Limit: one document has one fate, the first hit that
+is not kept.
 """
 
 from typing import ClassVar, Literal
@@ -13,7 +14,7 @@ from pydantic import Field, field_validator
 
 from loopdata import schema
 from loopdata.cleaning import generated_rules, vendored_rules
-from loopdata.cleaning.generated_rules import File, Hit
+from loopdata.cleaning.generated_rules import File
 from loopdata.config import Strict, nearest
 from loopdata.stage import Fate, Outcome, Stage
 
@@ -61,12 +62,13 @@ class Generated(Stage):
         return Outcome(table.filter(kept) if dropped else table, fates)
 
     def _fate(self, doc_id: str, file: File) -> Fate | None:
-        for hit, action in ((vendored_rules.vendored(file.path), self.config.vendored), self._generated(file)):
-            action = self.config.rules.get(hit.rule, action) if hit else "keep"
-            if hit is not None and action != "keep":
-                fate = "dropped" if action == "drop" else "marked"
-                return Fate(doc_id, self.label, fate, hit.rule, hit.line, details=hit.evidence)
+        for hits, general in (
+            (vendored_rules.vendored(file.path), self.config.vendored),
+            (generated_rules.generated(file), self.config.generated),
+        ):
+            for hit in hits:
+                action = self.config.rules.get(hit.rule, general)
+                if action != "keep":
+                    fate = "dropped" if action == "drop" else "marked"
+                    return Fate(doc_id, self.label, fate, hit.rule, hit.line, details=hit.evidence)
         return None
-
-    def _generated(self, file: File) -> tuple[Hit | None, Action]:
-        return generated_rules.generated(file), self.config.generated

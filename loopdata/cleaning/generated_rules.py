@@ -262,12 +262,8 @@ MIN_MINIFIED_BYTES, MAX_MEAN_LINE = 2_000, 110
 _MINIFIABLE = frozenset({"JavaScript", "CSS"})
 
 
-def generated(file: File) -> Hit | None:
-    """The first rule that says a program wrote this file."""
-    return next(_hits(file), None)
-
-
-def _hits(file: File) -> Iterator[Hit]:
+def generated(file: File) -> Iterator[Hit]:
+    """What says that a program wrote this file, in the order of the rules."""
     for rule, pattern in NAMES:
         match = pattern.search(file.name)
         if match:

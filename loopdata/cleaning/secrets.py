@@ -82,7 +82,7 @@ class Secrets(Stage):
     """Replaces secrets and addresses."""
 
     name = "secrets"
-    version = 2
+    version = 3
     Config = SecretsConfig
     needs: ClassVar[dict[str, pa.DataType]] = {
         name: schema.DOCUMENT[name] for name in ("doc_id", "text", "text_id", "parts", "path", "language", "num_bytes")

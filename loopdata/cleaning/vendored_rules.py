@@ -1,12 +1,13 @@
 """Which files belong to somebody else's project, by where they lie and what they are called.
 
-Enters: a path below its repository. Leaves: a `Hit`, the rule and the part of the path, or None. The categories are
+Enters: a path below its repository. Leaves: each `Hit`, the rule and the part of the path. The categories are
 those that linguist and go-enry know, the rules ours. Folders that are as often a project's own (`dist`, `external`,
 `fixtures`, `extern`) are left out on purpose. Limit: code that was copied without its folder and name is for near
 deduplication to find.
 """
 
 import re
+from collections.abc import Iterator
 
 from loopdata.cleaning.generated_rules import Hit
 
@@ -56,15 +57,15 @@ MAX_PATH = 4_096
 RULES = frozenset({*_FOLDERS.values(), *(rule for rule, _ in (*PLACES, *COPIES))})
 
 
-def vendored(path: str) -> Hit | None:
-    """The first rule that says this file is a copy of somebody else's."""
+def vendored(path: str) -> Iterator[Hit]:
+    """What says that this file is a copy of somebody else's, in the order of the rules."""
     path = path[-MAX_PATH:]
     *folders, name = path.split("/")
     for folder in folders:
         if folder in _FOLDERS:
-            return Hit(_FOLDERS[folder], 0, f"{folder}/")
+            yield Hit(_FOLDERS[folder], 0, f"{folder}/")
     for rule, pattern in PLACES:
         match = pattern.search(path)
         if match:
-            return Hit(rule, 0, match.group().strip("/")[:80])
-    return next((Hit(rule, 0, name) for rule, pattern in COPIES if pattern.search(name)), None)
+            yield Hit(rule, 0, match.group().strip("/")[:80])
+    yield from (Hit(rule, 0, name) for rule, pattern in COPIES if pattern.search(name))

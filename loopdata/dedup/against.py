@@ -59,7 +59,7 @@ class AgainstIndex(CorpusStage):
     """Drops near copies of indexed documents."""
 
     name = "against_index"
-    version = 2
+    version = 3
     Config = AgainstConfig
     needs: ClassVar[dict[str, pa.DataType]] = {"doc_id": schema.DOCUMENT["doc_id"]}
 
@@ -84,7 +84,7 @@ class AgainstIndex(CorpusStage):
             raise ConfigError(
                 f"the index {path} detects {share:.4g} of the pairs at {self.rule.threshold}, not "
                 f"{self.config.detection:.4g}",
-                "raise `threshold`, or save it again with this --threshold",
+                f"raise `threshold`, or save it again by `loopdata index --threshold {self.rule.threshold}`",
             )
 
     def resources(self) -> dict[str, Resource]:
@@ -105,7 +105,7 @@ class AgainstIndex(CorpusStage):
         table = table.filter(table[self.config.column].is_valid())
         signatures, grams = sign(table[self.config.column].combine_chunks(), self.rule.permutations, self.config.words)
         keys = band_hashes(signatures[grams > 0], *self.index.bands)
-        documents = np.repeat(numbers(table["doc_id"].to_pylist())[grams > 0], self.index.bands.bands)
+        documents = np.repeat(numbers(table["doc_id"])[grams > 0], self.index.bands.bands)
         columns = [pa.array(keys.reshape(-1)), pa.array(documents), pa.nulls(keys.size, pa.uint64())]
         return pa.table(columns, schema=ASKED)
 
@@ -128,7 +128,7 @@ class AgainstIndex(CorpusStage):
     def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
         """Drop what is at least `threshold` like an indexed document that it met."""
         ids = table["doc_id"].to_pylist()
-        place = pc.index_in(verdicts["doc"], value_set=pa.array(numbers(ids)))
+        place = pc.index_in(verdicts["doc"], value_set=pa.array(numbers(table["doc_id"])))
         met = verdicts.append_column("place", place).filter(place.is_valid())
         met = met.group_by(["place", "segment", "at", "size"], use_threads=False).aggregate([])
         met = met.sort_by([("place", "ascending"), ("segment", "ascending"), ("at", "ascending")])

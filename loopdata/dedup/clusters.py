@@ -6,21 +6,31 @@ of its band, so that a band of n documents gives n edges; for each document the 
 holds all its edges in memory, some 50 bytes each; `components` takes it over tables of a graph that is larger.
 """
 
-import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from loopdata.compiled import compiled
-from loopdata.dedup.grams import Hashes, Ints, mix
+from loopdata.dedup.grams import Hashes, Ints, mix, text_bytes
 
 
-def numbers(doc_ids: Iterable[str]) -> Hashes:
+def numbers(doc_ids: pa.ChunkedArray) -> Hashes:
     """A 64-bit number a document. Where two meet by chance, they come into one cluster, and are compared there."""
-    found = (hashlib.sha256(doc_id.encode("utf-8", "surrogatepass")).digest()[:8] for doc_id in doc_ids)
-    return np.frombuffer(b"".join(found), np.uint64)
+    data, offsets = text_bytes(doc_ids.cast(pa.large_string()).combine_chunks())
+    found = np.empty(len(doc_ids), np.uint64)
+    _number(data, offsets, found)
+    return found
+
+
+@compiled
+def _number(data: Any, offsets: Any, found: Any) -> None:
+    for place in range(len(found)):
+        value = np.uint64(offsets[place + 1] - offsets[place])
+        for at in range(offsets[place], offsets[place + 1]):
+            value = mix(value ^ np.uint64(data[at]))
+        found[place] = value
 
 
 def star_edges(keys: Hashes, documents: Hashes) -> tuple[Ints, Hashes]:

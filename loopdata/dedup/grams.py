@@ -8,6 +8,7 @@ mixing step. Limit: texts that differ only in punctuation have the same grams, a
 long words, and whoever knows these hashes can write words that collide.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,19 @@ def text_bytes(texts: pa.Array) -> tuple[Bytes, Ints]:
 
 def gram_sets(texts: pa.Array, words: int) -> list[Hashes]:
     """The distinct grams of each text, sorted."""
+    grams, bounds = packed_sets(texts, words, np.arange(len(texts)))
+    return np.split(grams, bounds[1:-1]) if len(texts) else []
+
+
+def packed_sets(texts: pa.Array, words: int, rows: Ints) -> tuple[Hashes, Ints]:
+    """The distinct grams of the texts in these rows, sorted, one set behind the other; and where each begins."""
     data, offsets = text_bytes(texts)
-    scratch = scratch_for(offsets)
-    counts = (hash_grams(data, offsets[place], offsets[place + 1], words, scratch) for place in range(len(texts)))
-    return [distinct(scratch[:count]) for count in counts]
+    room = int((np.diff(offsets)[rows] // 2 + 1).sum())  # a word and its separator take two bytes at least
+    grams, bounds = np.empty(room, np.uint64), np.zeros(len(rows) + 1, np.int64)
+    _hash_rows(data, offsets, rows, words, scratch_for(offsets), grams, bounds)
+    for begin, end in pairwise(bounds.tolist()):
+        grams[begin:end].sort()  # numpy's, by vector instructions: three times as fast as a compiled one
+    return grams[: _once(grams, bounds)], bounds
 
 
 def distinct(values: Hashes) -> Hashes:
@@ -51,6 +61,30 @@ def distinct(values: Hashes) -> Hashes:
     found = np.sort(values)
     once: Hashes = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
     return once
+
+
+@compiled
+def _hash_rows(data: Any, offsets: Any, rows: Any, words: Any, scratch: Any, grams: Any, bounds: Any) -> None:
+    size = 0
+    for place in range(len(rows)):
+        count = hash_grams(data, offsets[rows[place]], offsets[rows[place] + 1], words, scratch)
+        grams[size : size + count] = scratch[:count]
+        size += count
+        bounds[place + 1] = size
+
+
+@compiled
+def _once(grams: Any, bounds: Any) -> Any:
+    """Move the first of equal values in each sorted set together, set behind set; return how many there are."""
+    size, begin = 0, 0
+    for place in range(len(bounds) - 1):
+        end = bounds[place + 1]
+        for at in range(begin, end):
+            if at == begin or grams[at] != grams[at - 1]:
+                grams[size] = grams[at]
+                size += 1
+        begin, bounds[place + 1] = end, size
+    return size
 
 
 def scratch_for(offsets: Ints) -> Hashes:

@@ -31,7 +31,7 @@ from loopdata.stage import Resource
 from loopdata.storage import Folder, Range
 
 SKETCH = 1_024
-SEGMENT = 250_000  # documents: their bands are sorted in memory, some 300 MB
+SEGMENT = 250_000  # documents: their bands are sorted in memory, which takes some 0.5 GB
 GROUP_ROWS = 16_384  # band rows that are read at once
 BATCH_ROWS = 1_000
 FORMAT = 2

@@ -22,7 +22,7 @@ from loopdata.dedup import bands, clusters, minhash, rank
 from loopdata.dedup.against import AgainstConfig, AgainstIndex
 from loopdata.dedup.boilerplate import head_lines, without
 from loopdata.dedup.components import EDGE, KEYED_EDGE, both_ways, contract, keyed, spread
-from loopdata.dedup.grams import Hashes, gram_sets
+from loopdata.dedup.grams import Hashes, Ints, packed_sets
 from loopdata.dedup.index import Grams
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
@@ -85,6 +85,7 @@ class NearDedup(Dedup):
     """Keeps one of nearly equal texts."""
 
     name = "near_dedup"
+    version = 2
     by_similarity = True
     stays = COPY
     Config = NearConfig
@@ -138,7 +139,8 @@ class NearDedup(Dedup):
             return both_ways(table)
         if step.name == "clusters":
             return keyed(table, "least")
-        table = table.filter(table[self.text].is_valid())
+        if table[self.text].null_count:
+            table = table.filter(table[self.text].is_valid())
         if step.name == "boilerplate":
             lines, counts = head_lines(table[self.text].combine_chunks())
             return pa.table([lines, counts, pa.nulls(len(lines), pa.uint64())], schema=HEAD_LINE)
@@ -177,7 +179,7 @@ class NearDedup(Dedup):
         some = grams > 0
         count, rows = self.rule.bands
         keys = minhash.band_hashes(signatures[some], count, rows)
-        doc = clusters.numbers(table["doc_id"].to_pylist())[some]
+        doc = clusters.numbers(table["doc_id"])[some]
         columns = [keys.reshape(-1), np.repeat(doc, count), np.repeat(grams[some], count)]
         return pa.table([*map(pa.array, columns), pa.nulls(keys.size, pa.uint64())], schema=BAND)
 
@@ -190,18 +192,19 @@ class NearDedup(Dedup):
         return pa.table([table["place"], table["doc"], pa.array(keys)], schema=MEMBER)
 
     def _candidates(self, table: pa.Table, boilerplate: Hashes, given: pa.Table) -> pa.Table:
-        order = pc.index_in(
-            pa.array(clusters.numbers(table["doc_id"].to_pylist())), value_set=given["doc"].combine_chunks()
-        )
-        table, order = table.filter(order.is_valid()), order.drop_null()
+        order = pc.index_in(pa.array(clusters.numbers(table["doc_id"])), value_set=given["doc"].combine_chunks())
+        rows = np.flatnonzero(order.is_valid())
+        texts = without(table[self.text].combine_chunks(), boilerplate)  # whole: those in clusters are not copied out
+        table = table.select([*Dedup.needs, *(rank.columns(self.config.priority).keys() - Dedup.needs.keys())])
+        table = table.take(pa.array(rows))
         return pa.table(
             [
-                given["cluster"].take(order),
+                given["cluster"].take(order.drop_null()),
                 pc.fill_null(pc.not_equal(table["split"], "valid"), True),
                 rank.ranks(table, self.config.priority, self.label),
                 table["doc_id"],
                 table["repo"],
-                _as_column(gram_sets(without(table[self.text].combine_chunks(), boilerplate), self.config.words)),
+                _as_column(*packed_sets(texts, self.config.words, rows)),
                 pa.nulls(table.num_rows, pa.uint64()),
             ],
             schema=CANDIDATE,
@@ -214,6 +217,7 @@ class NearDedup(Dedup):
         found = _choose(table, self.rule)
         copies = np.flatnonzero(found.survivor >= 0)
         survivor = pa.array(found.survivor[copies])
+        table = table.drop_columns(["grams"])  # which are nearly all of its bytes
         copy = table.take(pa.array(copies))
         held_out = pc.and_(copy["trains"], pc.invert(table["trains"].take(survivor)))
         return pa.table(
@@ -255,8 +259,8 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     order = np.sort(first)
     leader = first[inverse]  # of each row, the first row with its set
     place = np.searchsorted(order, leader)
-    sets = table["grams"].take(pa.array(order))
-    grams, offsets = _sets(sets.combine_chunks())
+    sets = table["grams"].combine_chunks()
+    grams, offsets = _sets(sets if len(order) == len(sets) else sets.take(pa.array(order)))
     trains = table["trains"].to_numpy(zero_copy_only=False)[order]
     found = choose_survivors(grams, offsets, cluster[order], trains, rule)
     survivor = np.where(found.survivor >= 0, order[found.survivor], -1)[place]
@@ -267,11 +271,10 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     return Choice(survivor, exact, estimated)
 
 
-def _as_column(sets: list[Hashes]) -> pa.Array:
-    """Sets as a binary column."""
-    offsets = np.append(0, np.cumsum([8 * len(grams) for grams in sets])).astype(np.int64)
-    values = np.concatenate([np.zeros(0, np.uint64), *sets])
-    return pa.Array.from_buffers(pa.large_binary(), len(sets), [None, pa.py_buffer(offsets), pa.py_buffer(values)])
+def _as_column(grams: Hashes, bounds: Ints) -> pa.Array:
+    """Sets that lie one behind the other as a binary column."""
+    buffers = [None, pa.py_buffer(8 * bounds), pa.py_buffer(grams)]
+    return pa.Array.from_buffers(pa.large_binary(), len(bounds) - 1, buffers)
 
 
 def _sets(column: pa.Array) -> tuple[Any, Any]:

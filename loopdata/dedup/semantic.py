@@ -4,8 +4,10 @@ Enters: documents with `text`, and an embedder (see `loopdata.embedding`). Leave
 cluster, have a cosine of `threshold` or more. Method: SemDeDup (Abbas et al. 2023): spherical k-means by faiss over a
 sample of the training split that hashes draw; every document goes to its nearest centre; in each cluster survivors are
 chosen by priority, held-out documents first, and a copy names the one that it is like. Rounds: `fit`, `members`.
-Products that decide are summed in a fixed order, in double precision; faiss only names candidates. Limit: copies in two
-clusters are not seen, a cluster beyond `max_cluster` is judged in parts, and `fit` holds its sample in one process.
+Documents are compared with survivors only, a block at a time, so that a cluster of copies costs little. Products that
+decide are summed in a fixed order, in double precision; those in single precision only name candidates. Limit: copies
+in two clusters are not seen, a cluster beyond `max_cluster` is judged in parts, and `fit` holds its sample in one
+process.
 """
 
 import importlib.metadata
@@ -42,7 +44,8 @@ from loopdata.syntax.grammars import grammar_versions
 COPY, HELD_OUT_COPY = "semantic_copy", "semantic_copy_of_held_out"
 DOCUMENTS_A_CENTRE = 40  # of the sample, at least: fewer make centres of single documents
 ITERATIONS, KMEANS_SEED = 20, 1
-SLACK = 1e-4  # faiss sums in single precision
+SLACK = 1e-4  # candidates are found in single precision
+BLOCK = 256  # rows that are compared with all survivors at once: 4 bytes a pair
 
 SAMPLED = pa.schema([("key", pa.uint64()), ("drawn", pa.float64()), ("data", pa.large_binary()), ("unit", pa.uint64())])
 FITTED = pa.schema(
@@ -226,8 +229,7 @@ class SemanticDedup(Dedup):
 
     def _copies(self, table: pa.Table) -> pa.Table:
         vectors = np.frombuffer(b"".join(table["vector"].to_pylist()), np.float32).reshape(table.num_rows, -1)
-        bounds, others = _candidates(vectors, self.config.threshold)
-        survivor, cosine = _choose(vectors, bounds, others, self.config.threshold)
+        survivor, cosine = _survivors(vectors, self.config.threshold)
         copies = np.flatnonzero(survivor >= 0)
         copy, kept = table.take(pa.array(copies)), table.take(pa.array(survivor[copies]))
         held_out = pc.and_(copy["trains"], pc.invert(kept["trains"]))
@@ -256,18 +258,21 @@ def _centres(vectors: Vectors, most: int) -> Vectors:
     return centres
 
 
-def _candidates(vectors: Vectors, threshold: float) -> tuple[Any, Any]:
-    """For each row the others with a cosine of about `threshold`: `others[bounds[i]:bounds[i + 1]]`, ascending."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
-    bounds, _, others = index.range_search(vectors, threshold - SLACK)
-    bounds = bounds.astype(np.int64)
-    for row in range(len(vectors)):
-        others[bounds[row] : bounds[row + 1]].sort()
-    return bounds, others
+def _survivors(vectors: Vectors, threshold: float) -> tuple[Any, Any]:
+    """For each row the first survivor before it that is like it, -1 where it survives; and their cosine."""
+    survivor, cosine = np.full(len(vectors), -1, np.int64), np.zeros(len(vectors), np.float64)
+    kept, rows = np.empty_like(vectors), np.empty(len(vectors), np.int64)  # survivors so far, and where they stand
+    count = 0
+    for start in range(0, len(vectors), BLOCK):
+        block = vectors[start : start + BLOCK]
+        kept[count : count + len(block)] = block
+        rows[count : count + len(block)] = np.arange(start, start + len(block))
+        like = block @ kept[: count + len(block)].T >= threshold - SLACK
+        _choose(vectors, start, like, rows, count, threshold, survivor, cosine)
+        stay = np.flatnonzero(survivor[start : start + len(block)] < 0)
+        kept[count : count + len(stay)], rows[count : count + len(stay)] = block[stay], start + stay
+        count += len(stay)
+    return survivor, cosine
 
 
 @compiled
@@ -286,21 +291,20 @@ def _nearest(vectors: Any, centres: Any) -> Any:
 
 
 @compiled
-def _choose(vectors: Any, bounds: Any, others: Any, threshold: Any) -> Any:
-    """For each row the first survivor before it that is like it, -1 where it survives; and their cosine."""
-    survivor, cosine = np.full(len(vectors), -1, np.int64), np.zeros(len(vectors), np.float64)
-    for row in range(len(vectors)):
-        for at in range(bounds[row], bounds[row + 1]):
-            other = others[at]
-            if other >= row:
-                break
-            if survivor[other] >= 0:
+def _choose(
+    vectors: Any, start: Any, like: Any, rows: Any, count: Any, threshold: Any, survivor: Any, cosine: Any
+) -> None:
+    """Decide a block from `start` on: `rows` names `count` survivors, then the rows of the block itself."""
+    for place in range(len(like)):
+        row = start + place
+        for at in range(count + place):
+            other = rows[at]
+            if not like[place, at] or survivor[other] >= 0:
                 continue
             product = _product(vectors[row], vectors[other])
             if product >= threshold:
                 survivor[row], cosine[row] = other, min(product, 1.0)
                 break
-    return survivor, cosine
 
 
 @compiled

@@ -10,7 +10,10 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, field_validator
 
 from loopdata import schema
@@ -65,21 +68,30 @@ class Dedup(CorpusStage):
 
     def apply(self, table: pa.Table, verdicts: pa.Table) -> Outcome:
         """Drop what has a verdict, or keep it as context where its repository keeps another document."""
-        found: dict[str, Verdict] = {row["doc_id"]: row for row in verdicts.to_pylist()}
-        ids, repos = table["doc_id"].to_pylist(), table["repo"].to_pylist()
-        kept_repos = {repo for doc_id, repo in zip(ids, repos, strict=True) if repo is not None and doc_id not in found}
-        if self.config.inside_kept_repo == "drop":
-            kept_repos = set()
-        use, keep, fates = table["use"].to_pylist(), [], []
-        for place, (doc_id, repo) in enumerate(zip(ids, repos, strict=True)):
-            verdict = found.get(doc_id)
-            keep.append(verdict is None or (verdict["rule"] == self.stays and repo in kept_repos))
-            if verdict is not None and not (keep[-1] and use[place] == "context"):
-                fates.append(self.fate(verdict, "context" if keep[-1] else "dropped"))
-                use[place] = "context"
+        place = pc.index_in(table["doc_id"], value_set=verdicts["doc_id"]).combine_chunks()
+        judged = place.is_valid()
+        own = verdicts.take(place.drop_null())
+        stays = self._stays(table, judged, own["rule"])
+        use = table["use"].filter(judged).to_pylist()
         table = table.drop_columns(sorted(self.removes))
-        if not fates:
+        fates = [
+            self.fate(verdict, "context" if stay else "dropped")
+            for verdict, stay, before in zip(own.to_pylist(), stays, use, strict=True)
+            if not (stay and before == "context")
+        ]
+        if not len(own):
             return Outcome(table)
-        column = pa.array(use, schema.DOCUMENT["use"])
+        kept = ~judged.to_numpy(zero_copy_only=False)
+        kept[np.flatnonzero(~kept)] = stays
+        column = pc.if_else(judged, "context", table["use"])
         table = table.set_column(table.schema.get_field_index("use"), "use", column)
-        return Outcome(table.filter(pa.array(keep, pa.bool_())), fates)
+        return Outcome(table.filter(pa.array(kept)), fates)
+
+    def _stays(self, table: pa.Table, judged: pa.Array, rules: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Of each document with a verdict, whether it may stay: as a copy beside another of its repository."""
+        if self.config.inside_kept_repo == "drop":
+            return np.zeros(len(rules), np.bool_)
+        others = table["repo"].filter(pc.invert(judged)).drop_null()
+        beside = pc.is_in(table["repo"].filter(judged), value_set=others)
+        stays: npt.NDArray[np.bool_] = pc.and_(beside, pc.equal(rules, self.stays)).to_numpy()
+        return stays

@@ -136,13 +136,15 @@ class _Drive:
         """Every document is either kept or ended, once."""
         ended = [fate.subject for fate in fates if fate.fate in ENDS]
         unknown = {fate.fate for fate in fates} - ENDS - NOTES
-        remaining = [subject for part in kept for subject in part["doc_id"].to_pylist()]
         if unknown:
             raise StageError(f"the stage '{self.stage.label}' gave an unknown fate: {', '.join(sorted(unknown))}")
-        if sorted(ended + remaining) != sorted(table["doc_id"].to_pylist()):
+        remaining = [chunk for part in kept for chunk in part["doc_id"].chunks]
+        found = pa.chunked_array([pa.array(ended, pa.string()), *remaining])
+        places = pc.index_in(found, value_set=table["doc_id"]).drop_null().to_numpy()
+        if len(found) != table.num_rows or len(np.unique(places)) != table.num_rows:
             raise StageError(
                 f"the stage '{self.stage.label}' lost documents or ended some twice: {table.num_rows} in, "
-                f"{len(remaining)} kept, {len(ended)} ended"
+                f"{len(found) - len(ended)} kept, {len(ended)} ended"
             )
 
     def _count_view(self) -> None:

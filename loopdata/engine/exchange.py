@@ -25,6 +25,7 @@ from loopdata.errors import RunError
 from loopdata.storage import Folder
 
 MAX_SORT_BYTES = 256 << 20
+RECORDS = 1 << 18  # of indexes that the driver looks at together
 
 
 NOTHING = hashlib.sha256().hexdigest()  # the digest of a share without rows
@@ -41,21 +42,36 @@ class Share:
 
 
 class Shares:
-    """The shares of what a phase wrote: its indexes are read once, one after the other, and none is kept."""
+    """The shares of what a phase wrote: its indexes are read once, some at a time, and none is kept."""
 
     def __init__(self, folder: Folder, found: Sequence[Manifest]) -> None:
         files = [part_file(manifest, "rows") for manifest in found]
         self._known = all(manifest.known for manifest in found)
         self._states: dict[int, hashlib._Hash] = {}
         self._bytes: dict[int, int] = {}
+        batch: list[np.ndarray] = []
         for file in files if self._known else ():
-            records = read_index(folder, file)
-            for name, num_bytes, digest in records[["name", "num_bytes", "digest"]].tolist():
-                self._states.setdefault(name, hashlib.sha256()).update(digest)
-                self._bytes[name] = self._bytes.get(name, 0) + num_bytes
+            batch.append(read_index(folder, file))
+            if sum(map(len, batch)) >= RECORDS:
+                self._add(batch)
+                batch = []
+        if any(map(len, batch)):
+            self._add(batch)
         self._folder = folder
         self._list = json.dumps([astuple(file) for file in files if file.parts]).encode()
         self._files = f"data/{found[0].phase if found else ''}/{hashlib.sha256(self._list).hexdigest()[:16]}.list"
+
+    def _add(self, indexes: list[np.ndarray]) -> None:
+        """Go on with the digest of each name over its parts in these files: one step a name, not one a part."""
+        columns = [np.concatenate([records[name] for records in indexes]) for name in ("name", "num_bytes", "digest")]
+        order = np.argsort(columns[0], kind="stable")
+        names, sizes, digests = (column[order] for column in columns)
+        starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
+        sums, stops = np.add.reduceat(sizes, starts).tolist(), [*starts[1:].tolist(), len(names)]
+        raw = memoryview(digests.tobytes())
+        for name, start, stop, size in zip(names[starts].tolist(), starts.tolist(), stops, sums, strict=True):
+            self._states.setdefault(name, hashlib.sha256()).update(raw[32 * start : 32 * stop])
+            self._bytes[name] = self._bytes.get(name, 0) + size
 
     def publish(self) -> None:
         """Write the list of the files where tasks find it: once, instead of into each of them."""

@@ -9,6 +9,7 @@ same names give the same bytes. Limit: a part holds some PART_BYTES; one larger 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,10 @@ import pyarrow as pa
 from loopdata.engine.tables import payload_bytes
 from loopdata.engine.unit import UNKNOWN, Manifest
 from loopdata.errors import RunError
-from loopdata.schema import cast
 from loopdata.storage import Folder, HashingWriter, Range
 
 PART_BYTES = 16 << 20
-WINDOW = 1_024  # records of an index that are read at once: names of some 29,000 parts lie that close to their place
+WINDOW = 64  # records of an index that are read first: partitions lie where they should, a few hundred units nearly so
 
 RECORD = np.dtype(
     [("name", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("rows", "<u8"), ("num_bytes", "<u8"), ("digest", "V32")]
@@ -65,12 +65,12 @@ class PartWriter:
         self._sink = sink
 
     def write(self, name: int, table: pa.Table, rows: np.ndarray | None = None) -> None:
-        """Add the given rows of a table, or all of them, under a name: as one part, or as several where they are large.
+        """Add the given rows of a table, or all, under a name: as one part, or as several where they are large.
 
         `take` copies them into arrays of their own: the bytes of a slice depend on what it was cut from.
         """
         rows = np.arange(table.num_rows) if rows is None else rows
-        taken = cast(table.take(pa.array(rows)), self.schema).combine_chunks()
+        taken = table.take(pa.array(rows)).combine_chunks()
         num_bytes = payload_bytes(taken)
         if num_bytes > PART_BYTES and len(rows) > 1:
             for some in np.array_split(rows, min(len(rows), -(-num_bytes // PART_BYTES))):
@@ -116,19 +116,27 @@ def read_index(folder: Folder, file: PartFile) -> np.ndarray:
 def find_parts(folder: Folder, files: Sequence[PartFile], name: int) -> Iterator[Part]:
     """The parts under a name, file by file."""
     files = [file for file in files if file.parts]
-    windows = [_window(file.parts, name) for file in files]
-    wanted = (file.records(first, stop) for file, (first, stop) in zip(files, windows, strict=True))
-    for file, (first, stop), raw in zip(files, windows, folder.read_ranges(wanted), strict=True):
+    windows = [_window(file.parts, name, WINDOW) for file in files]
+    wanted = (file.records(*window) for file, window in zip(files, windows, strict=True))
+    for file, window, raw in zip(files, windows, folder.read_ranges(wanted), strict=True):
         records = np.frombuffer(raw, RECORD)
-        if (first and records["name"][0] >= name) or (stop < file.parts and records["name"][-1] <= name):
-            records = read_index(folder, file)
+        for width in (WINDOW + 8 * isqrt(file.parts), file.parts):
+            if _covers(records["name"], window, file.parts, name):
+                break
+            window = _window(file.parts, name, width)
+            records = np.frombuffer(next(folder.read_ranges([file.records(*window)])), RECORD)
         yield from _parts(file, records[records["name"] == name])
 
 
-def _window(parts: int, name: int) -> tuple[int, int]:
-    """The records among which a name lies, if names are spread as evenly as those of a hash."""
-    first = max(0, min((name * parts >> 64) - WINDOW // 2, parts - WINDOW))
-    return first, min(parts, first + WINDOW)
+def _window(parts: int, name: int, width: int) -> tuple[int, int]:
+    """So many records of the index around the place of a name, if names are spread as evenly as those of a hash."""
+    first = max(0, min((name * parts >> 64) - width // 2, parts - width))
+    return first, min(parts, first + width)
+
+
+def _covers(names: np.ndarray, window: tuple[int, int], parts: int, name: int) -> bool:
+    first, stop = window
+    return bool((first == 0 or names[0] < name) and (stop == parts or names[-1] > name))
 
 
 def _parts(file: PartFile, records: np.ndarray) -> Iterator[Part]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from loopdata.engine.attempt import Attempt
 
 # What decides the bytes of an output besides the task itself: the layout written here, and Parquet's writer.
-ENVIRONMENT = {"format": 2, "pyarrow": pa.__version__}
+ENVIRONMENT = {"format": 3, "pyarrow": pa.__version__}
 
 UNKNOWN = "?"
 

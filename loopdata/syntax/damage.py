@@ -46,8 +46,8 @@ def damage(tree: Tree) -> Damage:
                 error_bytes += node.end_byte - max(node.start_byte, reached)
                 reached = node.end_byte
             read = [child for child in node.children if is_unit[child.kind_id]]
-            lost -= sum(child.end_byte - child.start_byte for child in read)
+            lost -= sum([child.end_byte - child.start_byte for child in read])
         else:
             read = node.children
-        pending.extend(child for child in reversed(read) if child.has_error)  # or is missing, which is an error too
+        pending += [child for child in read if child.has_error][::-1]  # one that is missing has an error too
     return Damage(error_bytes, lost, errors, missing, min(1.0, (lost + empty + missing) / max(len(tree.source), 1)))

@@ -10,13 +10,12 @@ from tree_sitter import Node
 
 def is_deeper(root: Node, max_depth: int) -> bool:
     """Whether a leaf lies below a depth."""
-    pending = [(root, 1)]
+    pending = [(root, 1)] if root.descendant_count > max_depth else []
     while pending:
         node, depth = pending.pop()
         if depth > max_depth:
             return True
-        if depth + node.descendant_count - 1 > max_depth:
-            pending += [(child, depth + 1) for child in node.children]
+        pending += [(child, depth + 1) for child in node.children if child.descendant_count > max_depth - depth]
     return False
 
 

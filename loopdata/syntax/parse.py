@@ -166,7 +166,7 @@ def _refused_unread(source: bytes, language: str, limits: Limits) -> Refusal | N
     if len(source) > limits.max_bytes:
         return Refusal("bytes", len(source), limits.max_bytes)
     if len(source) >= _REPETITION_BYTES:
-        repetition = len(source) / len(_LZ4.compress(source, asbytes=True))
+        repetition = len(source) / len(_LZ4.compress(source))
         if repetition > limits.max_repetition:
             return Refusal("repetition", repetition, limits.max_repetition)
     if source.count(b"<") > limits.max_angles:

@@ -157,6 +157,12 @@ def test_of_a_long_secret_nothing_stays(size: int) -> None:
     assert values(f"curl -u bob:{long_value(size)}\n") == [long_value(size)]
 
 
+@pytest.mark.parametrize(("size", "found"), [(255, 1), (256, 1), (4_095, 1), (4_096, 0)])
+def test_a_quote_is_closed_within_four_kilobytes(size: int, found: int) -> None:
+    value = random.Random(4).choices("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=size)
+    assert values(f'api_token = "{"".join(value)}"\n') == ["".join(value)] * found
+
+
 @pytest.mark.parametrize("size", [254, 255, 256])
 def test_no_character_is_cut_where_a_long_secret_is_judged(size: int) -> None:
     assert values(f"API_TOKEN={long_value(size)}é\n") == [f"{long_value(size)}é"]

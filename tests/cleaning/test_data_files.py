@@ -204,7 +204,20 @@ def test_size_is_judged_after_the_cut() -> None:
     ],
 )
 def test_a_head_ends_with_a_whole_record(text: str, count: int, head: str) -> None:
-    assert first_records(text, count) == head
+    assert first_records(text, count, quoted=True) == head
+
+
+def test_a_quote_in_a_line_of_json_opens_nothing() -> None:
+    line = '{"a": "\\""}\n'
+    assert first_records(line * 9, 4, quoted=False) == line * 4
+    outcome = apply({"a.jsonl": line * 9}, max_records=3)
+    assert outcome.kept["text"].to_pylist() == [line * 3]
+
+
+def test_almost_all_of_a_language_may_go_where_a_sample_of_it_is_kept() -> None:
+    meant = DataFiles(DataFilesConfig(keep_share={"SVG": 1.0})).expected_drops()
+    assert meant["Gettext Catalog"] == (0.0, 0.9999)
+    assert "SVG" not in meant
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import re
 import time
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopdata.dedup.grams import gram_sets, jaccard
+from loopdata.dedup.grams import gram_sets, jaccard, packed_sets
 
 WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
 
@@ -58,6 +59,14 @@ def test_grams_do_not_depend_on_where_a_text_lies() -> None:
     column = pa.array(["zero", "one two three four five six", "seven"], pa.large_string())
     assert gram_sets(column.slice(1, 1), 5)[0].tolist() == alone
     assert gram_sets(column, 5)[1].tolist() == alone
+
+
+def test_sets_of_some_rows_are_packed_without_repeats() -> None:
+    column = pa.array(["a b a b a b", "left out", "", "c d"], pa.large_string())
+    grams, bounds = packed_sets(column, 2, np.array([0, 2, 3]))
+    first, _, _, last = gram_sets(column, 2)
+    assert bounds.tolist() == [0, 2, 2, 3]
+    assert grams.tolist() == [*first.tolist(), *last.tolist()]
 
 
 def test_jaccard_is_shared_over_all() -> None:

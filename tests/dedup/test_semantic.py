@@ -1,6 +1,7 @@
 """Which documents mean the same to the built-in embedder and to others, and who of them survives."""
 
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,40 @@ def test_a_cluster_beyond_the_limit_is_judged_in_parts() -> None:
     rows = [document(name, " ".join(words(1))) for name in "abcd"] + [document("e", " ".join(words(2)))]
     assert len(drive(stage(), {"u": rows})[0]) == 2
     assert len(drive(stage(max_cluster=2), {"u": rows})[0]) == 4
+
+
+def as_pairs(vectors: Any, threshold: float) -> list[int]:
+    """The first survivor before each row that is like it, from all products."""
+    found: list[int] = []
+    for row, vector in enumerate(vectors):
+        like = (other for other in range(row) if found[other] < 0 and vector @ vectors[other] >= threshold)
+        found.append(next(like, -1))
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 60), st.sampled_from([1, 7, 256]))
+def test_survivors_are_those_of_all_pairs_whatever_the_size_of_a_block(seed: int, count: int, block: int) -> None:
+    draw = np.random.default_rng(seed)
+    vectors = draw.standard_normal((count, 3)) + draw.standard_normal(3)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(semantic, "BLOCK", block)
+        survivor, cosine = semantic._survivors(vectors, 0.9)
+    assert survivor.tolist() == as_pairs(vectors.astype(np.float64), 0.9)
+    for row in np.flatnonzero(survivor >= 0):
+        product = vectors[row].astype(np.float64) @ vectors[survivor[row]].astype(np.float64)
+        assert cosine[row] == pytest.approx(min(product, 1.0), abs=1e-12)
+
+
+def test_a_cluster_of_copies_takes_no_memory_for_its_pairs() -> None:
+    vectors = np.full((20_000, 16), 0.25, np.float32)
+    tracemalloc.start()
+    survivor, _ = semantic._survivors(vectors, 0.95)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (survivor[0], set(survivor[1:].tolist())) == (-1, {0})
+    assert peak < 4 * vectors.nbytes < 20_000**2 / 50
 
 
 def corpus(seed: int) -> list[dict[str, Any]]:

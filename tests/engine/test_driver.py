@@ -34,6 +34,17 @@ def plan(folder: Folder, lines: list[str] = LINES, most: int = 20) -> list[tuple
     return [(row.phase, row.units, row.done, list(row.to_run), row.waiting) for row in planner.planned]
 
 
+def test_planning_writes_nothing(folder: Folder) -> None:
+    plan(folder)
+    assert folder.files() == []
+    run(folder)
+    age(folder)
+    sweep(folder, Ledger.read(folder))
+    before = [file.name for file in folder.files()]
+    plan(folder)
+    assert [file.name for file in folder.files()] == before
+
+
 def age(folder: Folder) -> None:
     """Make every file as old as if it were written an hour ago."""
     for path in folder.local().rglob("*"):

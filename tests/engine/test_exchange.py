@@ -148,6 +148,20 @@ def test_a_share_changes_with_the_rows_of_its_partition_and_with_no_others(folde
     assert digests([(0, "a")], [(1, "c")])[1] == digests([], [])[1] != high
 
 
+@settings(max_examples=40, deadline=None)
+@given(cuts=st.lists(ROWS, max_size=5), records=st.integers(1, 20))
+def test_a_share_does_not_depend_on_how_many_indexes_are_looked_at_together(
+    cuts: list[list[tuple[int, str]]], records: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = Folder(tmp_path_factory.mktemp("run"))
+    found = emitted(folder, cuts, 4)
+    names = [partition_name(number, 4) for number in range(4)]
+    wanted = [Shares(folder, found).of(name) for name in names]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exchange, "RECORDS", records)
+        assert [Shares(folder, found).of(name) for name in names] == wanted
+
+
 def test_a_share_counts_the_bytes_of_its_rows(folder: Folder) -> None:
     shares = shares_of(folder, emitted(folder, [[(0, "ab"), (TOP, "x")], [(1, "abc")]], 2))
     assert [shares.of(partition_name(number, 2)).num_bytes for number in range(2)] == [8 + 2 + 8 + 3, 8 + 1]
@@ -247,6 +261,28 @@ def test_a_new_source_leaves_the_units_of_the_others_alone(folder: Folder) -> No
     assert composed(folder, [*LINES, "z: unheard"])["ingest"] == 1
     after = keys_of(folder)
     assert {name for name in before if before[name] != after[name]} <= {f"reduce/part-{n}" for n in range(4)}
+
+
+def test_a_broken_part_fails_its_reduce_by_name_and_the_remedy_mends_it(folder: Folder) -> None:
+    composed(folder, LINES)
+    [first, *_] = [m.outputs["rows"].name for m in manifests(folder, Ledger.read(folder), "map")]
+    raw = folder.read(first)
+    folder.write_atomic(first, bytes([raw[0] ^ 1]) + raw[1:])
+    assert set(composed(folder, LINES).values()) == {0}  # nothing reads it
+    remove(folder, "manifests/reduce/")
+    with pytest.raises(
+        RunError, match=rf"unit 'part-\d' of phase 'reduce' failed: .*{first} is broken: bytes 0 to"
+    ) as error:
+        composed(folder, LINES)
+    assert error.value.remedy == "remove manifests/map in that run folder and run again"
+    remove(folder, "manifests/map/")
+    assert composed(folder, LINES) | {"reduce": 0} == {"ingest": 0, "map": 3, "reduce": 0, "apply": 0}
+
+
+def remove(folder: Folder, below: str) -> None:
+    for file in folder.files():
+        if file.name.startswith(below):
+            folder.remove(file.name)
 
 
 class Forgetful(toys.Unique):

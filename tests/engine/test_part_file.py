@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.engine import part_file as module
-from loopdata.engine.part_file import RECORD, PartFile, PartWriter, find_parts, read_file, read_index, read_parts
+from loopdata.engine.part_file import PartFile, PartWriter, find_parts, read_file, read_index, read_parts
 from loopdata.engine.tables import payload_bytes
 from loopdata.errors import RunError
-from loopdata.storage import Folder
+from loopdata.storage import Folder, Range
 
 NAME = "data/phase/rows.parts"
 NUMBERS = pa.schema([("n", pa.int64())])
@@ -81,14 +81,24 @@ def test_every_name_is_found_however_it_lies_in_the_index(
             assert found == [place for place, name in enumerate(names) if name == wanted]
 
 
-def test_of_a_large_index_only_a_window_is_read(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = sorted(np.random.default_rng(3).integers(0, 2**64 - 1, 4_000, np.uint64).tolist())
-    file = write(folder, [(name, numbers(place)) for place, name in enumerate(names)])
-    monkeypatch.setattr(module, "read_index", None)
-    for place in (0, 1, 1_999, 3_998, 3_999):
-        assert under(folder, file, names[place]) == [[place]]
-    [place] = [file.records(*module._window(file.parts, names[1_999]))]
-    assert place.stop - place.start == module.WINDOW * RECORD.itemsize
+@pytest.mark.parametrize(("names", "reads"), [("even", 1), ("spread", 2)])
+def test_of_a_large_index_only_a_window_is_read(
+    names: str, reads: int, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(3).integers(0, 2**64 - 1, 4_096, np.uint64)
+    chosen = [number << 52 for number in range(4_096)] if names == "even" else sorted(draw.tolist())
+    file = write(folder, [(name, numbers(place)) for place, name in enumerate(chosen)])
+    seen: list[Range] = []
+    whole = Folder.read_ranges
+    monkeypatch.setattr(Folder, "read_ranges", lambda self, wanted: whole(self, [seen.append(r) or r for r in wanted]))
+    for place in (0, 1, 2_047, 4_094, 4_095):
+        seen.clear()
+        [part] = find_parts(folder, [file], chosen[place])
+        assert values(read_parts(folder, [part])) == [[place]]
+        *windows, last = seen
+        assert last == part.place
+        assert len(windows) <= reads
+        assert sum(window.stop - window.start for window in windows) <= (64 + (64 + 8 * 64) * (reads - 1)) * 72
 
 
 @settings(max_examples=60, deadline=None)

@@ -53,24 +53,31 @@ def test_nothing_but_white_space_is_no_accident(text: str) -> None:
     assert hit(heuristics(documents(text), min_visible_alphabetic=0.1, max_whitespace=1, max_encoded=0)) is None
 
 
-TREES = {
-    "10,000 functions": ("Python", "".join(f"def f{n}(x):\n    'doc'\n    return x\n" for n in range(10_000))),
-    "10,000 classes": ("Python", "".join(f"class C{n}:\n    a = {n}\n" for n in range(10_000))),
-    "functions in functions": (
-        "Python",
-        "".join(" " * n + f"def f{n}():\n" for n in range(400)) + " " * 400 + "pass\n",
+# name: language, text, measure, what it says of the text (None: the tree is refused)
+TREES: dict[str, tuple[str, str, str, float | None]] = {
+    "10,000 functions": (
+        "Python", "".join(f"def f{n}(x):\n    'doc'\n    return x\n" for n in range(10_000)), "no_logic", 1.0,
     ),
-    "one huge comment": ("C", "/*" + "".join(f" todo {n}\n" for n in range(90_000)) + "*/\n"),
-    "a class of 40,000 variables": ("Python", "class C:\n" + "".join(f"    a{n} = {n}\n" for n in range(40_000))),
-    "imports on one line": ("Python", "; ".join(f"import a{n}" for n in range(20_000)) + "\n"),
-    "calls in calls": ("Python", "print(" * 300 + ")" * 300 + "\n"),
-    "asserts by name": ("Python", "".join(f"a{n}.b.c.assert_{n}(x)\n" for n in range(20_000))),
-    "dots before no assert": ("Python", "x = " + ".".join(f"a{n}" for n in range(50_000)) + "()\n"),
-}
+    "10,000 classes": ("Python", "".join(f"class C{n}:\n    a = {n}\n" for n in range(10_000)), "no_logic", 1.0),
+    "functions in functions": (
+        "Python", "".join(" " * n + f"def f{n}():\n" for n in range(400)) + " " * 400 + "pass\n", "passes", 1 / 401,
+    ),
+    "one huge comment": ("C", "/*" + "".join(f" todo {n}\n" for n in range(80_000)) + "*/\n", "todos", 80_000 / 80_001),
+    "a class of 40,000 variables": (
+        "Python", "class C:\n" + "".join(f"    a{n} = {n}\n" for n in range(40_000)), "no_logic", 1.0,
+    ),
+    "imports on one line": ("Python", "; ".join(f"import a{n}" for n in range(20_000)) + "\n", "imports", 1.0),
+    "calls in calls": ("Python", "print(" * 300 + ")" * 300 + "\n", "prints", 1.0),
+    "asserts by name": ("Python", "".join(f"a{n}.b.c.assert_{n}(x)\n" for n in range(20_000)), "asserts", 1.0),
+    "dots before no assert": ("Python", "x = " + ".".join(f"a{n}" for n in range(4_000)) + "()\n", "asserts", 0.0),
+    "too many dots": ("Python", "x = " + ".".join(f"a{n}" for n in range(5_000)) + "()\n", "asserts", None),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TREES)
 def test_large_trees_are_measured(name: str) -> None:
-    language, text = TREES[name]
+    language, text, measure, value = TREES[name]
     for preset in EVERY_BYTE_RULE:
         syntax_heuristics(documents(text, language=language), preset=preset)
+    found = hit(syntax_heuristics(documents(text, language=language), **{f"max_{measure}": -1}))
+    assert found == (None if value is None else (f"max_{measure}", value, -1))

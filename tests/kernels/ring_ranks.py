@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kernels import ring_layout
 from kernels.pieces import Fused, Plain
-from kernels.ring import ring_causal_attention, ring_gated_attention
+from kernels.ring import ring_causal_attention, ring_gated_attention, ring_shift
 from kernels.ring_layout import Ring
 from tests.kernels.examples import NAMES, upstream
 
@@ -40,10 +40,21 @@ def run_rank(rank: int, ranks: int, cases: list[dict[str, Any]], folder: str) ->
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=ranks)
     try:
-        torch.save([run_case(**case) for case in cases], f"{folder}/rank{rank}.pt")
+        torch.save(
+            [run_shift(**case) if "distance" in case else run_case(**case) for case in cases], f"{folder}/rank{rank}.pt"
+        )
         dist.barrier()
     finally:
         dist.destroy_process_group()
+
+
+def run_shift(x: dict[str, Tensor], ids: Tensor, distance: int) -> dict[str, Any]:
+    """This rank's share of the moved queries, and of their gradient for an upstream one of the queries themselves."""
+    ring = Ring.of(ids)
+    own = ring.share(x["q"].flatten(2))
+    leaf = own.clone().requires_grad_()
+    out = ring_shift(leaf, ring, distance)
+    return {"out": out.detach(), "q": torch.autograd.grad(out, leaf, own)[0], "spans": ring.spans(ring.rank)}
 
 
 def run_case(x: dict[str, Tensor], ids: Tensor, window: int | None, window_self: bool, by: str) -> dict[str, Any]:

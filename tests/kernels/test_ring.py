@@ -12,6 +12,7 @@ from kernels.implementations import has_triton
 from kernels.pieces import Plain, merge
 from kernels.reference import causal_reference
 from kernels.ring_layout import Ring
+from model.injection import shift
 from tests.kernels.examples import NAMES, assert_close, expected, ids_of, inputs, upstream
 from tests.kernels.ring_ranks import run
 
@@ -67,6 +68,22 @@ def test_ranks_together_compute_what_one_process_computes(ranks: int, tmp_path: 
         assert share["own"] < share["held"] < 65
         # Halo and first piece are under way before anything is computed, and computed with before they are waited for.
         assert share["log"][:3] == ["post", "post", "forward"]
+
+
+SHIFTS: list[dict[str, Any]] = [
+    {"x": inputs(T, rows=1), "ids": ids_of(lengths), "distance": distance}
+    for T, lengths, distance in ((40, [40], 1), (41, [10, 1, 30], 1), (3, [3], 1), (40, [40], 13))
+]
+
+
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_what_moves_on_along_a_row_crosses_the_ranks(ranks: int, tmp_path: Path) -> None:
+    for each, shares in zip(SHIFTS, run(ranks, SHIFTS, tmp_path), strict=True):
+        own, documents = each["x"]["q"].flatten(2), Documents.of(each["ids"])
+        leaf = own.clone().requires_grad_()
+        moved = shift(leaf, documents, each["distance"])
+        assert torch.equal(whole(shares, "out"), moved)
+        assert torch.equal(whole(shares, "q"), torch.autograd.grad(moved, leaf, own)[0])
 
 
 def test_each_rank_holds_one_span_from_each_end() -> None:

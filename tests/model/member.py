@@ -1,7 +1,7 @@
 """One process of a group that trains: `python -m tests.model.member KEYS.json [DEED RANK STEP]`, as torchrun starts it.
 
 `strike` flips one bit of a weight of that rank after the step. `stop` sends SIGTERM to that rank alone while it
-evaluates its STEP-th batch.
+evaluates its STEP-th batch. `die` ends that rank after the step.
 """
 
 import json
@@ -51,11 +51,23 @@ def stop(rank: int, batch: int) -> None:
     evaluation.nats_each = stopped
 
 
+def die(rank: int, step: int) -> None:
+    """End `rank` without a word after a step, as the system does where memory is short."""
+    real, updates = Integrity.after_update, iter(range(1, 1_000))
+
+    def dying(self: Integrity) -> None:
+        if next(updates) == step and self._group.rank == rank:
+            os._exit(9)
+        real(self)
+
+    Integrity.after_update = dying  # type: ignore[method-assign]
+
+
 def main() -> int:
     keys: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     torch.set_num_threads(1)
     if len(sys.argv) > 2:
-        {"strike": strike, "stop": stop}[sys.argv[2]](int(sys.argv[3]), int(sys.argv[4]))
+        {"strike": strike, "stop": stop, "die": die}[sys.argv[2]](int(sys.argv[3]), int(sys.argv[4]))
     try:
         train(load_train_config(keys))
     except LoopdataError as error:

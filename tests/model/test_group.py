@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from loopdata.errors import ConfigError
 from tests.model.test_trainer import Keys, journal, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,3 +90,74 @@ def test_a_stop_of_one_process_in_evaluation_ends_all_and_is_gone_on_from(
     assert not (tmp_path / "out/result.json").exists()
     assert [code for code, _ in group(keys, tmp_path, 2)] == [0, 0]
     assert (tmp_path / "out/result.json").exists()
+
+
+V2 = {"variant": "loopcoder-v2", "window": 4, "layers": 2}
+
+
+def weights(out: Path, step: int = 6) -> dict[str, Any]:
+    found: dict[str, Any] = load_file(out / f"checkpoints/step-{step:08d}/weights.safetensors")
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_processes_that_share_sequences_train_what_one_trains(training: Keys, tmp_path: Path, ranks: int) -> None:
+    """With four there are two teams of two. The model shifts its state, and rows hold several documents and padding."""
+    model = {**training()["model"], **V2}
+    keys = training(model=model, seed={"order": 5}, lr=1e-3, dtype="fp32")
+    one = run({**keys, "accumulation": ranks // 2, "out": str(tmp_path / "one")})
+    shared = {**keys, "context_parallel": 2, "verify_every": 1, "keep": 9}
+    assert group(shared, tmp_path, ranks) == [(0, "")] * ranks
+    together = json.loads((tmp_path / "out/result.json").read_text())["result"]
+    for name in ("tokens", "steps", "parameters"):
+        assert together[name] == getattr(one, name)
+    for when in ("before", "after"):
+        mine, theirs = getattr(one, when), together[when]
+        assert (mine["tokens"], mine["bytes"]) == (theirs["tokens"], theirs["bytes"])
+        for part in ("by_category", "by_language"):
+            assert theirs[part] == pytest.approx(mine[part], rel=1e-5)
+    for mine, theirs in zip(journal(tmp_path / "one"), journal(tmp_path / "out"), strict=True):
+        assert theirs == pytest.approx(mine, rel=1e-4)
+    found, expected = weights(tmp_path / "out"), weights(tmp_path / "one")
+    assert all((found[name] - expected[name]).abs().max() < 2e-5 for name in expected)
+
+    # Gone on from the middle, it ends with the same bytes.
+    for step in (4, 6):
+        shutil.rmtree(tmp_path / f"out/checkpoints/step-{step:08d}")
+    (tmp_path / "out/result.json").unlink()
+    assert group(shared, tmp_path, ranks) == [(0, "")] * ranks
+    assert all(torch.equal(tensor, found[name]) for name, tensor in weights(tmp_path / "out").items())
+
+
+@pytest.mark.slow
+def test_one_process_goes_on_with_what_two_began_on_shared_sequences(training: Keys, tmp_path: Path) -> None:
+    keys = training(checkpoint_every=3, keep=9)
+    assert group({**keys, "context_parallel": 2}, tmp_path, 2) == [(0, "")] * 2
+    shared = weights(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out/checkpoints/step-00000006")
+    (tmp_path / "out/result.json").unlink()
+    assert run(keys).steps == 6
+    assert all((tensor - shared[name]).abs().max() < 1e-4 for name, tensor in weights(tmp_path / "out").items())
+
+
+def test_a_process_alone_does_not_share_sequences(training: Keys) -> None:
+    with pytest.raises(ConfigError, match=r"context_parallel' is 2, the number of processes 1; .*torchrun --nproc-per"):
+        run(training(context_parallel=2))
+
+
+@pytest.mark.slow
+def test_a_process_that_is_gone_ends_the_others_with_a_word(training: Keys, tmp_path: Path) -> None:
+    (first, error), (second, _) = group(training(), tmp_path, 2, "die", 1, 2)
+    assert (first, second) == (1, 9)
+    assert error == ("RunError: another process of the 2 has ended, or does not answer; look for what that one says\n")
+
+
+def test_processes_are_told_to_be_started_together(training: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(
+        ConfigError, match=r"WORLD_SIZE is 2, and .*MASTER_ADDR expected, but not set; start .*torchrun"
+    ):
+        run(training())

@@ -103,7 +103,7 @@ def test_assignments_replace_values_at_their_place() -> None:
         "seed": {"order": None},
     }
     assert values == {"lr": 1, "model": {"dim": 8}}
-    for wrong in ("lr", "=3", "lr.x=3"):
+    for wrong in ("lr", "=3", "lr.x=3", "lr=[1"):
         with pytest.raises(ConfigError, match="--set"):
             override(values, [wrong])
 

@@ -108,6 +108,16 @@ def test_a_checkpoint_that_is_not_whole_gives_way_to_the_one_before(training: Ke
     assert events[0]["step"] == 4
 
 
+def test_a_checkpoint_of_another_format_is_refused_and_stays(training: Keys, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(load_train_config(training()), stopping_at(1))
+    state = tmp_path / "out/checkpoints/step-00000001/state.json"
+    state.write_text(state.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(ShardError, match=r"step-00000001 has format 1, this loopdata reads 2; go on with the version"):
+        run(training())
+    assert state.exists()
+
+
 def test_only_the_newest_checkpoints_are_kept(training: Keys, tmp_path: Path) -> None:
     run(training(steps=7, keep=2))
     names = sorted(path.name for path in (tmp_path / "out/checkpoints").iterdir())

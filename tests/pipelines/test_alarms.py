@@ -68,6 +68,22 @@ def test_the_range_of_a_language_counts_before_that_of_a_source_and_of_the_stage
     assert found(section, a__JSON=(100, 100), a__C=(300, 60)) == [("", "C", 300, 60)]
 
 
+def test_what_a_stage_means_to_drop_is_no_alarm_unless_the_run_file_says_otherwise() -> None:
+    meant = {"near": {"SVG": (0.0, 0.9999)}, "exact": {"Go": (0.0, 1.0)}}
+    counts = [count(a__SVG=(200, 199), a__Go=(200, 190), b__Go=(900, 0), b__SVG=(100, 99))]
+
+    def alarms(section: AlarmsSection) -> list[tuple[str, str]]:
+        return [(item.source, item.language) for item in find_alarms(counts, section, meant)]
+
+    assert alarms(AlarmsSection()) == [("a", "")]
+    assert alarms(AlarmsSection(stages={"near": StageAlarms(languages={"SVG": (0.0, 0.9)})})) == [
+        ("a", ""),
+        ("", "SVG"),
+    ]
+    everything = [count(a__SVG=(200, 200), a__C=(900, 0))]
+    assert [item.language for item in find_alarms(everything, AlarmsSection(), meant)] == ["SVG"]
+
+
 def test_an_alarm_says_stage_language_numbers_and_range() -> None:
     (alarm,) = find_alarms([count(a__LLVM=(1000, 962), b__C=(9000, 0), a__C=(9000, 0))], AlarmsSection())
     assert str(alarm) == "the stage 'near' dropped 96.2% of LLVM (962 of 1,000), outside 0% to 90%"

@@ -264,6 +264,9 @@ def test_an_input_that_is_not_there_or_holds_nothing_to_read_is_named(tmp_path: 
     said = dedup(capsys, tmp_path / "t.parquet", tmp_path / "out")
     assert said.code == 1
     assert said.err.startswith("error: t.parquet cannot be read as Parquet: ")
+    for place, said_of_it in (("", "INPUT is empty"), ("nosuch://a/b.jsonl", "no file system for nosuch://a/b.jsonl")):
+        said = call(capsys, "dedup", place, "--out", str(tmp_path / "out"), "--runner", "inline")
+        assert (said.code, said.err.startswith(f"error: {said_of_it}")) == (2, True)
     numbers = pa.table({"code": pa.array([[1]])})
     pq.write_table(numbers, tmp_path / "t.parquet")
     said = dedup(capsys, tmp_path / "t.parquet", tmp_path / "out")

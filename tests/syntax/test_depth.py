@@ -1,7 +1,7 @@
 """How deep a tree goes: nodes from the root to the deepest leaf."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.syntax.depth import depth_of, is_deeper
@@ -19,6 +19,7 @@ def test_the_deepest_leaf_counts(text: str, depth: int) -> None:
     assert not is_deeper(root, depth)
 
 
+@settings(deadline=None)  # the first of a language loads its grammar
 @given(pieces, st.sampled_from(sorted(GRAMMARS)))
 def test_the_bound_agrees_with_the_depth(parts: list[str], language: str) -> None:
     tree = parse_anew("".join(parts).encode(), language)

@@ -77,6 +77,14 @@ def test_a_name_that_one_language_has_is_believed_whatever_is_in_it() -> None:
     assert of_file("a.rb", b"#!/bin/sh\n# vim: ft=perl\n") == Named("Ruby", "name")
 
 
+def test_typescript_without_types_is_what_its_name_says() -> None:
+    plain = b"const a = require('b');\nmodule.exports = function () {\n  return a;\n};\n"
+    markup = b"export default { template: `<div><p>x</p></div>` };\n"
+    named = {name: [of_file(name, text).language for text in (plain, markup)] for name in ("a.ts", "a.mts", "a.js")}
+    assert named == {"a.ts": ["TypeScript"] * 2, "a.mts": ["TypeScript"] * 2, "a.js": ["JavaScript"] * 2}
+    assert of_file("a", plain).language == "JavaScript"  # which it is as well
+
+
 def test_what_a_text_says_of_itself_goes_before_its_signs_and_not_before_its_name() -> None:
     body = b"#include <vector>\nnamespace a {}\n"
     assert of_file("a.h", b"// -*- C -*-\n" + body) == Named("C", "modeline")

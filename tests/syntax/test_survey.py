@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import tree_sitter
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopdata.syntax.grammars import GRAMMARS
@@ -85,6 +85,7 @@ def of_a_query(tree: Tree) -> dict[str, list[tuple[int, int]]]:
     return {role: [(node.start_byte, node.end_byte) for node in nodes] for role, nodes in both.items()}
 
 
+@settings(deadline=None)  # the first of a language loads its grammar
 @given(pieces, st.sampled_from(sorted(GRAMMARS)))
 def test_a_query_finds_what_a_walk_finds(parts: list[str], language: str):
     tree = parse_anew("".join(parts).encode(), language)

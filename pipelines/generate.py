@@ -1,0 +1,100 @@
+"""What a trained model writes: behind a prompt, or into the hole between a prefix and a suffix.
+
+Enters: a checkpoint, or the folder or config of a training; a prompt, and a suffix where there is a hole. Leaves: the
+text that it writes, up to the token that ends a text or a middle. The hole is laid out as the run's own samples were.
+Limit: one text at a time, on the CPU; what a prompt spells is ordinary text, never a special token.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from loopdata.config import parse
+from loopdata.errors import ConfigError, ShardError
+from loopdata.fim.config import FimConfig
+from loopdata.fim.layouts import Parts, render
+from loopdata.storage import Folder
+from loopdata.tokens.tokenizer import Tokenizer
+from model.checkpoint import load_model, read_checkpoint
+from model.generation import generate
+from model.parsing import read_yaml
+from pipelines.diagnose import checkpoint_at, run_of
+from pipelines.inspect_shard import tokenizer_of
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How tokens are chosen: at most `tokens`; the likeliest each, or drawn by `seed` where there is a temperature."""
+
+    tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """`text` stands behind `prefix`, and before `suffix` where there was a hole."""
+
+    prefix: str
+    text: str
+    suffix: str | None
+    tokens: int
+
+
+def generate_text(place: str, data: str | None, prefix: str, suffix: str | None, draw: Draw) -> Generated:
+    """ConfigError for a prompt that is empty or too long; ShardError for another tokenizer than the model's."""
+    path = checkpoint_at(Path(place))
+    run = Folder(data or str(run_of(path)))
+    tokenizer = tokenizer_of(run)
+    _check_tokenizer(path, tokenizer, run)
+    ids, stop = _prompt(run, tokenizer, prefix, suffix)
+    (found,) = generate(load_model(path), torch.tensor([ids]), **vars(draw), stop=stop)
+    return Generated(prefix, tokenizer.decode(found).decode("utf-8", "replace"), suffix, len(found))
+
+
+def _check_tokenizer(path: Path, tokenizer: Tokenizer, run: Folder) -> None:
+    checkpoint = read_checkpoint(path)
+    trained = checkpoint.origin["dataset"]["tokenizer"] if checkpoint else None
+    if trained != tokenizer.digest:
+        raise ShardError(
+            f"{path} was trained on the tokenizer {trained}, {run.url} has {tokenizer.digest}",
+            "give the run that it was trained on by --data",
+        )
+
+
+def _prompt(run: Folder, tokenizer: Tokenizer, prefix: str, suffix: str | None) -> tuple[list[int], int]:
+    """Token ids of the prompt, and the one that ends what follows."""
+    if suffix is None:
+        return _ids(tokenizer, prefix.encode()), tokenizer.end_of_text
+    layout, mode = _layout(run)
+    ids: list[int] = []
+    for piece in render(layout, mode, Parts(prefix.encode(), b"", suffix.encode())):
+        if piece.role == "middle":
+            break
+        ids += [tokenizer.special[piece.data.decode()]] if piece.special else _ids(tokenizer, piece.data)
+    return ids, tokenizer.special[layout.end]
+
+
+def _ids(tokenizer: Tokenizer, data: bytes) -> list[int]:
+    found: list[int] = tokenizer.encode_texts([data.decode()])[0].tolist()
+    return found
+
+
+def _layout(run: Folder) -> Any:
+    """The layout of the run's samples with holes, and the order that most of them have."""
+    samples = read_yaml(run.local("run.yaml")).get("samples") or {}
+    for entry in samples.values():
+        if (entry or {}).get("fim"):
+            config = parse(FimConfig, entry["fim"], "samples.fim")
+            return config.chosen, "spm" if config.share > 0.5 or config.chosen.psm is None else "psm"
+    raise ConfigError(f"the run {run.url} has no samples with holes", "leave --suffix out")
+
+
+def print_generated(found: Generated, console: Console) -> None:
+    """What was given dim, what was written in green."""
+    shown = Text.assemble((found.prefix, "dim"), (found.text, "green"), (found.suffix or "", "dim"))
+    console.print(shown, soft_wrap=True)

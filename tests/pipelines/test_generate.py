@@ -1,0 +1,68 @@
+"""`loopdata generate`: a model that has learnt a text by heart writes it on, and fills a hole in the run's layout."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopdata.storage import Folder
+from model.train_config import load_train_config
+from model.trainer import train
+from pipelines.generate import _prompt
+from pipelines.inspect_shard import tokenizer_of
+from tests.pipelines.command import call
+
+SHAPE = {"dim": 16, "layers": 1, "heads": 2, "head_dim": 8, "ffn_dim": 16, "max_length": 64}
+
+
+@pytest.fixture
+def trained(finished: Path, tmp_path: Path) -> str:
+    """The folder of a training on the finished run."""
+    keys: dict[str, Any] = {"data": str(finished), "out": str(tmp_path / "out"), "model": SHAPE, "steps": 2}
+    train(load_train_config({**keys, "device": "cpu", "threads": 1}))
+    return str(tmp_path / "out")
+
+
+def test_a_model_writes_on_and_repeats_itself(trained: str, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", trained, "--data", str(finished), "--prompt", "def f():", "--tokens", "5", "--json"]
+    first = json.loads(call(capsys, *words).out)
+    assert first["prefix"] == "def f():"
+    assert first["suffix"] is None
+    assert 0 <= first["tokens"] <= 5
+    assert json.loads(call(capsys, *words).out) == first
+    shown = call(capsys, *words[:-1])
+    assert shown.code == 0
+    assert shown.out.startswith("def f():")
+
+
+def test_a_hole_is_laid_out_as_the_runs_samples_are(finished: Path, tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(Folder(str(finished)))
+    (tmp_path / "run.yaml").write_text("samples: {repo: {}, file: {builder: file, fim: {layout: iquest}}}")
+    ids, stop = _prompt(Folder(str(tmp_path)), tokenizer, "a = ", "\nb")
+    assert tokenizer.decode(ids) == b"<|fim_prefix|>a = <|fim_suffix|>\nb<|fim_middle|>"
+    assert tokenizer.decode([stop]) == b"<|im_end|>"
+    (tmp_path / "run.yaml").write_text("samples: {file: {builder: file, fim: {layout: codellama, spm_share: 1}}}")
+    ids, _ = _prompt(Folder(str(tmp_path)), tokenizer, "a = ", "\nb")
+    assert tokenizer.decode(ids) == b"<|fim_prefix|><|fim_suffix|>\nb<|fim_middle|>a = "
+    ids, stop = _prompt(Folder(str(tmp_path)), tokenizer, "<|fim_prefix|>", None)
+    assert tokenizer.special["<|fim_prefix|>"] not in ids
+    assert stop == tokenizer.end_of_text
+
+
+def test_what_cannot_be_written_on_is_named(
+    trained: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["generate", trained, "--data", str(finished)]
+    empty = call(capsys, *common, "--prompt", "")
+    assert (empty.code, "the prompt is empty" in empty.err) == (2, True)
+    long = call(capsys, *common, "--prompt", "x = 1\n" * 40)
+    assert (long.code, "are more than 'model.max_length', 64" in long.err) == (2, True)
+    (state,) = Path(trained).glob("checkpoints/*/state.json")
+    held = state.read_text()
+    other = json.loads(held)
+    other["origin"]["dataset"]["tokenizer"] = "0123"
+    state.write_text(json.dumps(other))
+    foreign = call(capsys, *common, "--prompt", "x")
+    assert foreign.code == 1
+    assert "was trained on the tokenizer 0123" in foreign.err
