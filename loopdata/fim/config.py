@@ -40,7 +40,7 @@ class FimConfig(Strict):
     spm_share   share of suffix-prefix-middle among samples with a hole; left out, that of the preset
     loss        on all tokens, or on the middle and its end only
     kinds       weights of the kinds of holes; those left out are not drawn
-    min_chars … max_chars   of the middle; `char` may have fewer
+    min_chars … max_chars   of the middle; of `char`, half of the smaller will do
     max_span_chars   of the middle of `char` and `ast_span`
     max_bytes   of a sample's text; `long` is the rule for longer documents
     max_prefix_bytes, max_suffix_bytes   what may stand before and behind a middle; the rest trains as plain text

@@ -35,7 +35,7 @@ class FileBuilder(Builder):
     """Renders each document of code, web pages and plain text as a sample of its own."""
 
     name = "file"
-    version = 4
+    version = 5
     categories = frozenset({"code", "web", "text"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
         column: DOCUMENT[column] for column in ("doc_id", "category", "split", "use", "text", "language")

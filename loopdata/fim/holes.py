@@ -34,8 +34,8 @@ MAX_LINES = 12
 
 @dataclass(frozen=True)
 class Sizes:
-    """Characters of a middle, both included; `char` may have fewer. `max_span_chars` are those of `char` and of
-    `ast_span`, which takes half of its context at most, too."""
+    """Characters of a middle, both included; of `char`, half of the smaller will do. `max_span_chars` are those of
+    `char` and of `ast_span`, which takes half of its context at most, too."""
 
     min_chars: int
     max_chars: int
@@ -81,7 +81,7 @@ def draw_hole(
 
 def _span(kind: str, text: Text, language: str | None, sizes: Sizes, draws: Draws, within: Span) -> Span | None:
     if kind == "char":
-        return _characters(text, sizes.of_spans.max_chars, draws, within)
+        return _characters(text, sizes.of_spans, draws, within)
     if kind == "line":
         return _lines(text, sizes, draws, within)
     tree = parse(text.data, language) if language else None
@@ -104,10 +104,11 @@ def _allowed(text: Text, sizes: Sizes, within: Span, start: int, end: int) -> bo
     return not text.data[start:end].isspace()
 
 
-def _characters(text: Text, max_chars: int, draws: Draws, within: Span) -> Span:
-    """A span of a drawn size, anywhere."""
+def _characters(text: Text, sizes: Sizes, draws: Draws, within: Span) -> Span:
+    """A span of a drawn size, anywhere; of a short text, of whatever size it has."""
     begin, end = map(text.char, within)
-    size = draws.scaled_between(1, min(max_chars, end - begin))
+    high = min(sizes.max_chars, end - begin)
+    size = draws.scaled_between(min(max(sizes.min_chars // 2, 1), high), high)
     first = begin + draws.below(end - begin - size + 1)
     return text.offset(first), text.offset(first + size)
 

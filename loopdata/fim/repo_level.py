@@ -97,7 +97,7 @@ class RepoBuilder(Builder):
     """Renders whole repositories."""
 
     name = "repo"
-    version = 3
+    version = 4
     scope = "repo"
     categories = frozenset({"code"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {

@@ -79,7 +79,7 @@ def test_identity_holds_all_that_samples_depend_on():
     assert FileBuilder(label="plain", seed=3).identity() == {
         "builder": "file",
         "label": "plain",
-        "version": 4,
+        "version": 5,
         "seed": 3,
         "config": {"fim": None},
     }

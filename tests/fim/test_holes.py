@@ -52,9 +52,10 @@ def test_every_doubling_of_a_size_is_as_likely_and_every_place_of_it() -> None:
     assert [round(sum(lines[n] for n in range(first, 2 * first)) / 9_000, 1) for first in (1, 2, 4)] == [0.3, 0.3, 0.3]
 
 
-def test_char_holds_to_the_largest_sizes_only() -> None:
-    assert {len(text) for text in holes("x" * 50, "char", sizes=Sizes(5, 10))} == set(range(1, 11))
-    assert {len(text) for text in holes("x" * 50, "char", sizes=Sizes(5, 10, 7))} == set(range(1, 8))
+def test_char_holds_to_the_largest_sizes_and_to_half_of_the_smallest() -> None:
+    assert {len(text) for text in holes("x" * 50, "char", sizes=Sizes(6, 10))} == set(range(3, 11))
+    assert {len(text) for text in holes("x" * 50, "char", sizes=Sizes(6, 10, 7))} == set(range(3, 8))
+    assert set(holes("ab", "char", sizes=Sizes(6, 10))) == {"ab"}
 
 
 def test_a_run_of_siblings_is_half_of_its_context_at_most_and_no_longer_than_a_span_may_be() -> None:
