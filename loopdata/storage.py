@@ -157,7 +157,11 @@ class Folder:
             return
         for ranges in _by_size(wanted, _FETCH_BYTES):
             names, starts, stops = zip(*ranges, strict=True)
-            yield from self._place[0].cat_ranges([*map(self.path, names)], [*starts], [*stops], on_error="raise")
+            found = self._place[0].cat_ranges([*map(self.path, names)], [*starts], [*stops], on_error="return")
+            for data in found:
+                if isinstance(data, BaseException):  # by itself: of `on_error` not every release of fsspec takes notice
+                    raise data
+                yield data
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading; it can seek."""

@@ -91,7 +91,7 @@ class Alarm:
         low, high = self.expected
         return (
             f"the stage '{self.stage}' dropped {self.dropped / self.entered:.1%} of {what}{whence} "
-            f"({self.dropped:,} of {self.entered:,}), outside {low:.0%} to {high:.0%}"
+            f"({self.dropped:,} of {self.entered:,}), outside {100 * low:.6g}% to {100 * high:.6g}%"
         )
 
 

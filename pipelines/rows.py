@@ -134,14 +134,16 @@ class Rows:
 
 
 def check_rows(to: str, sources: Sequence[Source]) -> None:
-    """ConfigError for sources that are no tables, or a folder that holds something else or lies within a source."""
+    """ConfigError for sources that are no tables, or a folder that holds something else or a source, or lies in one."""
     out = Folder(to)
     for source in sources:
         if not isinstance(source, Table):
             raise ConfigError(f"rows: the source '{source.label}' is no table", "leave out `rows`")
         path = source.config.path
-        if Folder(path).path() == out.path() or PurePath(out.path()).is_relative_to(Folder(path).path()):
-            raise ConfigError(f"rows.to: {to} lies within {path}, which is read", "write somewhere else")
+        read, written = PurePath(Folder(path).path()), PurePath(out.path())
+        if written.is_relative_to(read) or read.is_relative_to(written):
+            how = "lies within" if written.is_relative_to(read) else "holds"
+            raise ConfigError(f"rows.to: {to} {how} {path}, which is read", "write somewhere else")
     if not out.exists(INDEX) and any(not file.name.startswith(RUN) for file in out.files()):
         raise ConfigError(f"rows.to: {to} holds something else", "give a folder that is empty or not there yet")
 

@@ -261,7 +261,7 @@ def _two_digits(size: int) -> int:
 
 
 def described(manifests: Sequence[Manifest]) -> dict[str, Any]:
-    """The figures of all files together: what is shown, and written as `fim.json`."""
+    """The figures of all files together: what is shown, and written as `figures.json`."""
     samples, holes, proved, unread, num_bytes = counts_of(manifests, "samples")["all"]
     levels = sorted({level for found in manifests for level in found.figures["levels"]})
     sizes = {level: _summed(found.figures["levels"].get(level, {}) for found in manifests) for level in levels}

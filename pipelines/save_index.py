@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 import yaml
 
+from loopdata.config import parse
 from loopdata.dedup import index
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
-from loopdata.dedup.near import NearDedup
+from loopdata.dedup.near import NearConfig, NearDedup
 from loopdata.engine.ledger import Ledger, manifests
 from loopdata.engine.tables import read_tables
 from loopdata.errors import RunError
 from loopdata.storage import Folder
-from pipelines.run_file import resolve
 
 
 def save_index(run: str, out: str, threshold: float | None = None) -> int:
@@ -27,10 +27,10 @@ def save_index(run: str, out: str, threshold: float | None = None) -> int:
     ledger = Ledger.read(folder)
     if not ledger.complete:
         raise RunError(f"the run {run} is not complete", "finish it by `loopdata run`")
-    steps = resolve(yaml.safe_load(folder.read("run.yaml"))).corpus
-    near = next((step for step in steps if isinstance(step, NearDedup)), NearDedup())
-    if threshold is not None:
-        near = NearDedup(near.config.model_copy(update={"threshold": threshold}))
+    corpus = yaml.safe_load(folder.read("run.yaml")).get("corpus") or []
+    given = next((entry["near_dedup"] or {} for entry in corpus if "near_dedup" in entry), {})
+    given |= {"index": None} | ({} if threshold is None else {"threshold": threshold})  # its own may be gone by now
+    near = NearDedup(parse(NearConfig, given, "near_dedup"))
     return index.save(Folder(out), _documents(folder, ledger, near.text), near.kind, near.rule.bands, near.text)
 
 

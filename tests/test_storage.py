@@ -179,6 +179,15 @@ def test_ranges_come_in_order_whatever_is_fetched_together(folder: Folder, monke
         list(folder.read_ranges([Range("none", 0, 1)]))
 
 
+def test_an_error_that_comes_in_place_of_a_range_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder("memory://refusing")
+    folder.write_atomic("a", b"0123456789")
+    kind = type(fsspec.filesystem("memory"))
+    monkeypatch.setattr(kind, "cat_ranges", lambda *_, **__: [b"01", FileNotFoundError("b")])  # whatever `on_error`
+    with pytest.raises(FileNotFoundError, match="b"):
+        list(folder.read_ranges([Range("a", 0, 2), Range("b", 0, 2)]))
+
+
 def test_ranges_are_fetched_together_up_to_a_number_of_bytes() -> None:
     ranges = [Range("a", 0, size) for size in (3, 3, 4, 11, 1)]
     assert list(storage._by_size(ranges, 10)) == [ranges[:3], ranges[3:4], ranges[4:]]

@@ -3,8 +3,7 @@
 Enters: documents of code with `path`, `text` and `language`. Leaves: the same without those that a rule of
 `generated_rules` or `vendored_rules` hits, or with a mark on them. A fate names the rule, the line (negative: from the
 end; 0: the path) and what stood there. The vendored rules speak first: a generated file in `node_modules` is vendored.
-Limit: one document has one fate, the first hit that
-is not kept.
+Limit: one document has one fate, the first hit that is not kept.
 """
 
 from typing import ClassVar, Literal
@@ -42,6 +41,7 @@ class Generated(Stage):
     """Drops or marks what nobody wrote here."""
 
     name = "generated"
+    version = 2
     Config = GeneratedConfig
     categories = frozenset({"code"})
     needs: ClassVar[dict[str, pa.DataType]] = {

@@ -238,6 +238,8 @@ class Index:
             raw = list(self.folder.read_ranges(wanted))
         except FileNotFoundError:
             raise self._gone(name) from None
+        except OSError as error:  # of the storage: no fault of the documents that ask
+            raise StageError(f"{self.folder.url}/{name} cannot be read: {error}", "run again") from error
         return [self._record(name, entry) for entry in raw]
 
     def __iter__(self) -> Iterator[Record]:

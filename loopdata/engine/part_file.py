@@ -106,7 +106,7 @@ def read_indexes(folder: Folder, files: Sequence[PartFile]) -> Iterator[np.ndarr
     """All records of each file that has parts, sorted by name and then by place."""
     files = [file for file in files if file.parts]
     places = [file.records(0, file.parts) for file in files]
-    for file, place, raw in zip(files, places, folder.read_ranges(places), strict=True):
+    for file, place, raw in zip(files, places, _read(folder, places), strict=True):
         if hashlib.sha256(raw).hexdigest() != file.index:
             raise _broken(folder, place)
         yield np.frombuffer(raw, RECORD)
@@ -116,14 +116,14 @@ def find_parts(folder: Folder, files: Sequence[PartFile], name: int) -> Iterator
     """The parts under a name, file by file."""
     files = [file for file in files if file.parts]
     windows = [_window(file.parts, name, WINDOW) for file in files]
-    wanted = (file.records(*window) for file, window in zip(files, windows, strict=True))
-    for file, window, raw in zip(files, windows, folder.read_ranges(wanted), strict=True):
+    wanted = [file.records(*window) for file, window in zip(files, windows, strict=True)]
+    for file, window, raw in zip(files, windows, _read(folder, wanted), strict=True):
         records = np.frombuffer(raw, RECORD)
         for width in (WINDOW + 8 * isqrt(file.parts), file.parts):
             if _covers(records["name"], window, file.parts, name):
                 break
             window = _window(file.parts, name, width)
-            records = np.frombuffer(next(folder.read_ranges([file.records(*window)])), RECORD)
+            records = np.frombuffer(next(_read(folder, [file.records(*window)])), RECORD)
         yield from _parts(file, records[records["name"] == name])
 
 
@@ -146,7 +146,7 @@ def _parts(file: PartFile, records: np.ndarray) -> Iterator[Part]:
 def read_parts(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.Table]:
     """The rows of each part. RunError where they are not what was written."""
     parts = list(parts)
-    for part, raw in zip(parts, folder.read_ranges(part.place for part in parts), strict=True):
+    for part, raw in zip(parts, _read(folder, [part.place for part in parts]), strict=True):
         if hashlib.sha256(raw).digest() != part.digest:
             raise _broken(folder, part.place)
         with pa.ipc.open_stream(raw, options=_READ) as stream:
@@ -159,9 +159,18 @@ def read_file(folder: Folder, file: PartFile) -> Iterator[pa.Table]:
         yield from read_parts(folder, _parts(file, records))
 
 
+def _read(folder: Folder, places: Sequence[Range]) -> Iterator[bytes]:
+    """The bytes of ranges in files of one phase. RunError for a file that is gone."""
+    try:
+        yield from folder.read_ranges(places)
+    except FileNotFoundError as error:
+        raise RunError(f"{error.filename or error} is gone", _remedy(places[0])) from error
+
+
 def _broken(folder: Folder, place: Range) -> RunError:
-    phase = place.name.split("/")[1]
-    return RunError(
-        f"{folder.url}/{place.name} is broken: bytes {place.start} to {place.stop} are not what was written",
-        f"remove manifests/{phase} in that run folder and run again",
-    )
+    what = f"bytes {place.start} to {place.stop} are not what was written"
+    return RunError(f"{folder.url}/{place.name} is broken: {what}", _remedy(place))
+
+
+def _remedy(place: Range) -> str:
+    return f"remove manifests/{place.name.split('/')[1]} in that run folder and run again"

@@ -155,7 +155,9 @@ class Map:
     unit: str
 
     def identity(self) -> Mapping[str, Any]:
-        return {"step": self.step.identity(), "round": self.round.name, "partitions": self.round.partitions}
+        unit = self.unit if self.documents else None  # it stands in the rows, and is another behind another phase
+        turn = {"round": self.round.name, "partitions": self.round.partitions}
+        return {"step": self.step.identity(), "unit": unit} | turn
 
     def run(self, attempt: Attempt) -> None:
         of_documents = self._of_documents(attempt, self.documents) if self.documents else ()

@@ -178,6 +178,17 @@ def test_the_bands_of_another_index_are_refused_though_they_are_whole(tmp_path: 
         drive(stage, {"u": [document("copy", words(0, 190))]})
 
 
+def test_a_storage_that_fails_ends_the_run_and_no_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "old", {"a": words(0, 200)})
+
+    def reset(*_: Any) -> Any:
+        raise ConnectionResetError("reset by peer")
+
+    monkeypatch.setattr(Folder, "read_ranges", reset)  # of records: bands are read as a stream
+    with pytest.raises(StageError, match=r"segments/00000\.records cannot be read: reset by peer; run again"):
+        against(path, {"copy": words(0, 190)})
+
+
 def test_an_index_of_many_segments_answers_as_one_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = {f"old{n}": words(n * 40, n * 40 + 60 + n) for n in range(60)}
     new = {f"new{n}": words(n * 40 + 1, n * 40 + 50 + n) for n in range(0, 60, 3)} | {"else": words(9_000, 9_100)}

@@ -148,6 +148,17 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
         values(read_file(folder, file))
 
 
+def test_a_file_that_is_gone_is_named_and_can_be_mended(folder: Folder) -> None:
+    file = write(folder, [(1, numbers(1, 2))])
+    parts = list(find_parts(folder, [file], 1))
+    folder.remove(NAME)
+    reads: list[Any] = [read_indexes(folder, [file]), find_parts(folder, [file], 1), read_parts(folder, parts)]
+    for found in reads:
+        with pytest.raises(RunError, match=f"{NAME} is gone") as error:
+            list(found)
+        assert error.value.remedy == "remove manifests/phase in that run folder and run again"
+
+
 def test_parts_in_a_remote_folder_read_the_same() -> None:
     folder = Folder("memory://part-file")
     file = write(folder, [(name << 62, numbers(*range(name))) for name in (1, 2, 3)])

@@ -161,6 +161,23 @@ def test_a_changed_file_redoes_its_repository_alone(tmp_path: Path) -> None:
     assert outputs(data["run"]) == outputs(tmp_path / "fresh")
 
 
+def test_a_corpus_stage_that_decided_nothing_may_be_left_out(tmp_path: Path) -> None:
+    main = functions("one", 20)
+    near_copy = main + "last = 'line'\n"
+    write_files(tmp_path / "tree", {"one/main.py": main, "two/main.py": near_copy, "three/a.py": "a = 1\n"})
+    near = {"near_dedup": {"inside_kept_repo": "drop"}}
+    data: dict[str, Any] = {
+        "run": str(tmp_path / "run"),
+        "sources": {"tree": {"kind": "files", "path": str(tmp_path / "tree"), "repo_per": "top_folder"}},
+        "corpus": [{"clean": {}}, {"exact_dedup": {}}, near],
+    }
+    complete(data)  # no two texts are the same
+    data["corpus"] = [{"clean": {}}, near]
+    complete(data)
+    complete(data | {"run": str(tmp_path / "fresh")})
+    assert outputs(data["run"]) == outputs(tmp_path / "fresh")
+
+
 def test_data_that_were_moved_are_not_read_again(tmp_path: Path) -> None:
     write_corpus(tmp_path)
     data = run_data(tmp_path, tmp_path / "run")

@@ -252,6 +252,17 @@ def test_an_output_folder_with_something_else_is_refused(tmp_path: Path, capsys:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
+def test_an_input_in_the_output_folder_is_not_written_over(tmp_path: Path, capsys: Capsys) -> None:
+    dedup(capsys, write_jsonl(tmp_path / "t.jsonl", ROWS), tmp_path / "out")
+    again = write_jsonl(tmp_path / "out/t.jsonl", ROWS)
+    said = dedup(capsys, again, tmp_path / "out")
+    assert (said.code, said.err) == (
+        2,
+        f"error: --out: {tmp_path}/out holds {again}, which is read; write somewhere else\n",
+    )
+    assert again.read_bytes() == (tmp_path / "t.jsonl").read_bytes()
+
+
 def test_an_input_that_is_not_there_or_holds_nothing_to_read_is_named(tmp_path: Path, capsys: Capsys) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/readme.txt").write_text("no rows")

@@ -68,6 +68,16 @@ def test_a_survivor_in_an_index_is_not_taken_for_a_document_of_the_run(tmp_path:
     assert found.survivor == {"doc_id": found.doc_id}
 
 
+def test_a_run_is_saved_without_the_index_that_it_was_compared_with(tmp_path: Path) -> None:
+    first = corpus(tmp_path / "first", FIRST)
+    complete(first)
+    save_index(first["run"], str(tmp_path / "index"))
+    second = corpus(tmp_path / "second", OWN, permutations=112, index=str(tmp_path / "index"))
+    complete(second)
+    (tmp_path / "index").rename(tmp_path / "elsewhere")
+    assert save_index(second["run"], str(tmp_path / "again")) == 3
+
+
 def test_only_a_complete_run_is_saved_and_never_over_another_index(tmp_path: Path) -> None:
     first = corpus(tmp_path, FIRST)
     with pytest.raises(RunError, match="holds no run"):
