@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -147,9 +147,11 @@ class _Training:
                 if journal is not None:
                     journal.write(metrics)
                 self._tell(metrics, began)
-                if self._stop_wanted() or self._due():
+                leaving = self._stop_wanted()
+                if leaving or self._due():
                     self._save()
-                self._leave_if_wanted()
+                if leaving:
+                    self._leave()
         return self._finish()
 
     def _journal(self) -> AbstractContextManager[Journal | None]:
@@ -334,17 +336,18 @@ class _Training:
             self.stop.wanted = True
 
     def _stop_wanted(self) -> bool:
-        """Whether any process of the group is to leave: then all do."""
-        self.stop.wanted = bool(self.group.sum(float(self.stop.wanted))[0])
-        return self.stop.wanted
+        """Whether any process of the group is to leave: then all do. A signal that comes meanwhile waits for the next.
+
+        Nothing is written to `stop`: that would drop a signal that came while the others were waited for.
+        """
+        return bool(self.group.sum(float(self.stop.wanted))[0])
 
     def _leave_together(self) -> None:
-        self._stop_wanted()
-        self._leave_if_wanted()
+        if self._stop_wanted():
+            self._leave()
 
-    def _leave_if_wanted(self) -> None:
-        if self.stop.wanted:
-            raise KeyboardInterrupt(f"stopped at step {self.progress.step} of {self.steps}; go on by the same command")
+    def _leave(self) -> NoReturn:
+        raise KeyboardInterrupt(f"stopped at step {self.progress.step} of {self.steps}; go on by the same command")
 
     def _precision(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)

@@ -1,13 +1,13 @@
 """What a trained model writes: behind a prompt, or into the hole between a prefix and a suffix.
 
 Enters: a checkpoint, or the folder or config of a training; a prompt, and a suffix where there is a hole. Leaves: the
-text that it writes, up to the token that ends a text or a middle. The hole is laid out as the run's own samples were.
-Limit: one text at a time, on the CPU; what a prompt spells is ordinary text, never a special token.
+text that it writes, up to the token that ends a text or a middle. The hole is laid out as the run's own samples were,
+those of files if there are such, else as the only file of a repository, without its path. Limit: one text at a time, on
+the CPU; what a prompt spells is ordinary text, never a special token.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -16,7 +16,7 @@ from rich.text import Text
 from loopdata.config import parse
 from loopdata.errors import ConfigError, ShardError
 from loopdata.fim.config import FimConfig
-from loopdata.fim.layouts import Parts, render
+from loopdata.fim.layouts import Layout, Mode, Parts, render
 from loopdata.storage import Folder
 from loopdata.tokens.tokenizer import Tokenizer
 from model.checkpoint import load_model, read_checkpoint
@@ -70,8 +70,8 @@ def _prompt(run: Folder, tokenizer: Tokenizer, prefix: str, suffix: str | None) 
     """Token ids of the prompt, and the one that ends what follows."""
     if suffix is None:
         return _ids(tokenizer, prefix.encode()), tokenizer.end_of_text
-    layout, mode = _layout(run)
-    ids: list[int] = []
+    layout, mode, before = _layout(run)
+    ids = [tokenizer.special[token] for token in before]
     for piece in render(layout, mode, Parts(prefix.encode(), b"", suffix.encode())):
         if piece.role == "middle":
             break
@@ -84,14 +84,16 @@ def _ids(tokenizer: Tokenizer, data: bytes) -> list[int]:
     return found
 
 
-def _layout(run: Folder) -> Any:
-    """The layout of the run's samples with holes, and the order that most of them have."""
+def _layout(run: Folder) -> tuple[Layout, Mode, list[str]]:
+    """The layout of the run's samples with holes, the order that most of them have, and what stands before."""
     samples = read_yaml(run.local("run.yaml")).get("samples") or {}
-    for entry in samples.values():
-        if (entry or {}).get("fim"):
-            config = parse(FimConfig, entry["fim"], "samples.fim")
-            return config.chosen, "spm" if config.share > 0.5 or config.chosen.psm is None else "psm"
-    raise ConfigError(f"the run {run.url} has no samples with holes", "leave --suffix out")
+    holed = [entry for entry in samples.values() if (entry or {}).get("fim") is not None]
+    if not holed:
+        raise ConfigError(f"the run {run.url} has no samples with holes", "leave --suffix out")
+    entry = min(holed, key=lambda found: found["builder"] == "repo")
+    config = parse(FimConfig, entry["fim"], "samples.fim")
+    mode: Mode = "spm" if config.share > 0.5 or config.chosen.psm is None else "psm"
+    return config.chosen, mode, [config.chosen.file or ""] if entry["builder"] == "repo" else []
 
 
 def print_generated(found: Generated, console: Console) -> None:

@@ -26,7 +26,7 @@ from loopdata.engine.tables import read_tables
 from loopdata.engine.unit import Manifest, Output
 from loopdata.errors import StageError
 from loopdata.fim.holes import SYNTAX
-from loopdata.fim.samples import NO_HOLE, TOO_LONG
+from loopdata.fim.samples import NO_HOLE, REST, TOO_LONG
 from loopdata.fim.spelled import SpelledReader
 from loopdata.schema import FATE
 from loopdata.sources.entries import entry_id
@@ -50,7 +50,9 @@ ROW = pa.schema(
         ("level", pa.string()),  # of the hole; null where the sample has none
         ("mode", pa.string()),  # psm or spm
         ("plain", pa.string()),  # why it has no hole: not_drawn, rest of a row, no_hole to be had, too_long
-        ("start", pa.int64()),  # bytes of the row's text that the sample holds, and where its middle lies
+        # Bytes of the row's text that the sample holds, and where its middle lies; null where it holds several rows, or
+        # without a hole a part of a file of a repository: which part is not kept.
+        ("start", pa.int64()),
         ("middle_start", pa.int64()),
         ("middle_end", pa.int64()),
         ("end", pa.int64()),
@@ -75,7 +77,7 @@ class WriteSamples:
 
     def identity(self) -> Mapping[str, Any]:
         source, builder = self.source.identity(), self.builder.identity()
-        return {"task": "write_samples", "source": source, "builder": builder, "version": 1}
+        return {"task": "write_samples", "source": source, "builder": builder, "version": 2}
 
     def run(self, attempt: Attempt) -> None:
         numbers, scattered = self._numbers(attempt)
@@ -133,6 +135,11 @@ class WriteSamples:
                 lines.close()
 
 
+def _text_bytes(sample: Mapping[str, Any]) -> int:
+    """Bytes of the texts that a plain sample teaches."""
+    return sum(len(entry["text"].encode()) for entry in sample["segments"] if entry["loss"] and not entry["special"])
+
+
 class _Part:
     """Documents that are rendered together: their texts, places, and what is noted of them."""
 
@@ -174,11 +181,14 @@ class _Part:
             "language": sample["language"],
             "text": text,
         }
-        if hole or len(parents) == 1:
-            span = {"start": hole.get("start", 0), "end": hole.get("end", len(document.text))}
-            row |= {"row": self._numbers[parents[-1]], "path": document.path} | span
+        alone = len(set(parents)) == 1
+        whole = alone and _text_bytes(sample) == len(document.text)
+        if hole or alone:
+            row |= {"row": self._numbers[parents[-1]], "path": document.path}
+        if hole or whole:
+            row |= {"start": hole.get("start", 0), "end": hole.get("end", len(document.text))}
         if not hole.get("kind"):
-            return row | {"plain": hole.get("left", "not_drawn")}
+            return row | {"plain": hole.get("left", "not_drawn" if whole or not alone else REST)}
         bounds = [hole[name] for name in ("start", "middle_start", "middle_end", "end")]
         parts = (document.text[first:last].decode() for first, last in pairwise(bounds))
         row |= dict(zip(("prefix", "middle", "suffix"), parts, strict=True))

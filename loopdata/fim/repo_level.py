@@ -97,7 +97,7 @@ class RepoBuilder(Builder):
     """Renders whole repositories."""
 
     name = "repo"
-    version = 4
+    version = 5
     scope = "repo"
     categories = frozenset({"code"})
     needs: ClassVar[Mapping[str, pa.DataType]] = {
@@ -168,7 +168,7 @@ class RepoBuilder(Builder):
         files = Repository(table)
         name, split, uses = table["repo"][0].as_py() or "", table["split"][0].as_py(), table["use"].to_pylist()
         shelf = _Shelf()
-        for at in self._order(files):
+        for at in self._order(files, split):
             for sample in self._rendered(files, at, split) if uses[at] == "train" else [None]:
                 if sample is not None and sample.pieces:
                     yield self._with_context(files, at, name, split, sample)
@@ -184,11 +184,16 @@ class RepoBuilder(Builder):
                 shelf.num_bytes += size
         yield from self._plain(files, name, split, shelf)
 
-    def _order(self, files: Repository) -> list[int]:
+    def _order(self, files: Repository, split: str) -> list[int]:
+        """Held-out files stand alike in every run, and no file stands where it does for having a hole."""
         if self.config.order == "topological":
             return files.order
-        drawn = [Draws(self.seed, self.label, doc_id).unit() for doc_id in files.doc_ids]
+        drawn = [Draws(self._seed_of(split), "order", doc_id).unit() for doc_id in files.doc_ids]
         return sorted(range(len(drawn)), key=lambda at: (drawn[at], files.doc_ids[at]))
+
+    def _seed_of(self, split: str) -> int:
+        """That of held-out samples is the same in every run."""
+        return self.seed if split == "train" else 0
 
     def _rendered(self, files: Repository, at: int, split: str) -> list[Rendered]:
         """What becomes of a file: parts with holes, and plain ones."""
@@ -201,7 +206,7 @@ class RepoBuilder(Builder):
     def _with_context(self, files: Repository, at: int, name: str, split: str, sample: Rendered) -> _Sample:
         """Snippets of other files, then the one with the hole."""
         fim, record, start = self.config.fim, sample.record or {}, sample.span[0]
-        draws = Draws(self.seed if split == "train" else 0, "context", f"{files.doc_ids[at]} {start}")
+        draws = Draws(self._seed_of(split), "context", f"{files.doc_ids[at]} {start}")
         named = draws.unit() < self.config.share_of_names
         hole = record["middle_start"], record["middle_end"]
         snippets = files.related(at, hole, sample.span, self.config.context, draws)
@@ -231,7 +236,7 @@ class RepoBuilder(Builder):
         if not entries:
             return
         first = f"{files.doc_ids[entries[0][0]]} {entries[0][1]}"
-        named = Draws(self.seed if split == "train" else 0, "plain", first).unit() < self.config.share_of_names
+        named = Draws(self._seed_of(split), "plain", first).unit() < self.config.share_of_names
         pieces = self._head(name if named else "")
         loss = [False] * len(pieces)
         languages = Counter[str | None]()

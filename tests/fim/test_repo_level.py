@@ -147,6 +147,16 @@ def test_held_out_files_have_no_holes_unless_asked_for_and_then_the_same_in_ever
     assert [row["whole"] for row in found[0]] == [True, True]
 
 
+def test_held_out_files_stand_in_an_order_of_their_own_whatever_the_seed() -> None:
+    texts = {f"{number}.py": f"x = {number}\n" for number in range(8)}
+    found = [
+        [rows(documents(texts, split=split), seed, order="random")[0]["parents"] for seed in (1, 2)]
+        for split in ("train", "valid")
+    ]
+    assert found[0][0] != found[0][1]
+    assert found[1][0] == found[1][1] != sorted(texts)
+
+
 def test_other_categories_give_no_sample() -> None:
     assert rows(documents(TWO, category="web")) == []
     assert rows(documents({})) == []

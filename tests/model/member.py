@@ -1,7 +1,7 @@
 """One process of a group that trains: `python -m tests.model.member KEYS.json [DEED RANK STEP]`, as torchrun starts it.
 
 `strike` flips one bit of a weight of that rank after the step. `stop` sends SIGTERM to that rank alone while it
-evaluates its STEP-th batch. `die` ends that rank after the step.
+evaluates its STEP-th batch, `stop_saving` while it writes its STEP-th checkpoint. `die` ends that rank after the step.
 """
 
 import json
@@ -14,11 +14,10 @@ from typing import Any
 import torch
 
 from loopdata.errors import LoopdataError
-from model import evaluation
+from model import evaluation, trainer
 from model.group import Group
 from model.integrity import Integrity
 from model.train_config import load_train_config
-from model.trainer import train
 
 
 def strike(rank: int, step: int) -> None:
@@ -51,6 +50,20 @@ def stop(rank: int, batch: int) -> None:
     evaluation.nats_each = stopped
 
 
+def stop_saving(rank: int, number: int) -> None:
+    """Ask `rank` to leave while it writes its checkpoint of that number, when the group has agreed to go on."""
+    if int(os.environ["RANK"]) != rank:
+        return
+    real, numbers = trainer.save_checkpoint, iter(range(1, 1_000))
+
+    def stopped(*arguments: Any) -> Any:
+        if next(numbers) == number:
+            signal.raise_signal(signal.SIGTERM)
+        return real(*arguments)
+
+    trainer.save_checkpoint = stopped
+
+
 def die(rank: int, step: int) -> None:
     """End `rank` without a word after a step, as the system does where memory is short."""
     real, updates = Integrity.after_update, iter(range(1, 1_000))
@@ -67,9 +80,10 @@ def main() -> int:
     keys: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     torch.set_num_threads(1)
     if len(sys.argv) > 2:
-        {"strike": strike, "stop": stop, "die": die}[sys.argv[2]](int(sys.argv[3]), int(sys.argv[4]))
+        deeds = {"strike": strike, "stop": stop, "stop_saving": stop_saving, "die": die}
+        deeds[sys.argv[2]](int(sys.argv[3]), int(sys.argv[4]))
     try:
-        train(load_train_config(keys))
+        trainer.train(load_train_config(keys))
     except LoopdataError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return error.exit_code

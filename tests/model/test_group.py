@@ -92,6 +92,17 @@ def test_a_stop_of_one_process_in_evaluation_ends_all_and_is_gone_on_from(
     assert (tmp_path / "out/result.json").exists()
 
 
+@pytest.mark.slow
+def test_a_stop_of_one_process_after_all_have_agreed_to_go_on_ends_all_a_step_later(
+    training: Keys, tmp_path: Path
+) -> None:
+    keys = training(checkpoint_every=2)
+    ended = group(keys, tmp_path, 2, "stop_saving", 0, 1)
+    assert [code for code, _ in ended] == [130, 130]
+    assert all("stopped at step 3 of 6; go on by the same command" in error for _, error in ended)
+    assert (tmp_path / "out/checkpoints/step-00000003").is_dir()
+
+
 V2 = {"variant": "loopcoder-v2", "window": 4, "layers": 2}
 
 

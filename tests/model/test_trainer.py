@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from loopdata.errors import ConfigError, RunError, ShardError
 from model.checkpoint import load_model, newest_checkpoint
+from model.group import Group
 from model.train_config import load_train_config
 from model.trainer import train
 
@@ -83,6 +84,24 @@ def test_a_listener_that_is_interrupted_stops_the_training_after_its_step(traini
     checkpoint = newest_checkpoint(tmp_path / "out/checkpoints")
     assert checkpoint is not None
     assert checkpoint.progress.step == 1
+
+
+def test_a_signal_that_comes_while_processes_agree_is_not_lost(
+    training: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where one process waits for another: it has said that it wants to go on, and does not know the answer yet."""
+    real, questions = Group.sum, iter(range(1, 1_000))
+
+    def summed(group: Group, *values: float) -> list[float]:
+        found = real(group, *values)
+        if values == (0.0,) and next(questions) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return found
+
+    monkeypatch.setattr(Group, "sum", summed)
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 3 of 6"):
+        run(training(eval_sequences=0, checkpoint_every=6))
+    assert (tmp_path / "out/checkpoints/step-00000003").is_dir()
 
 
 def test_the_journal_is_cut_to_the_checkpoint_that_is_gone_on_from(training: Keys, tmp_path: Path) -> None:

@@ -153,6 +153,22 @@ def test_figures_say_levels_sizes_and_languages(tmp_path: Path, capsys: Capsys) 
     }  # fmt: skip
 
 
+def test_a_part_of_a_file_without_a_hole_is_not_called_the_whole_file(tmp_path: Path, capsys: Capsys) -> None:
+    text = "".join(f"x{number:02d} = 1\n" for number in range(50))
+    data = write_jsonl(tmp_path / "t.jsonl", [{"text": text, "repo": "r", "path": "a.py"}])
+    budget = ("--context", "0", "--set", "fim.max_bytes=80", "--rate", "0.5")
+    assert fim(capsys, data, tmp_path / "out", "--repo", "repo", *budget, *ONE_LINE[2:]).code == 0
+    rows = lines(tmp_path / "out/t.jsonl")
+    plain = [row for row in rows if row["level"] is None]
+    assert len(plain) < len(rows)
+    assert {(row["row"], row["path"], row["plain"], row["start"], row["end"]) for row in plain} == {
+        (1, "a.py", "rest", None, None)
+    }
+    assert fim(capsys, data, tmp_path / "whole", "--repo", "repo", "--rate", "0").code == 0
+    [row] = lines(tmp_path / "whole/t.jsonl")
+    assert (row["plain"], row["start"], row["end"]) == ("not_drawn", 0, len(text))
+
+
 def test_repositories_that_do_not_lie_together_are_counted(tmp_path: Path, capsys: Capsys) -> None:
     data = write_jsonl(tmp_path / "t.jsonl", [TWO[0], {"text": "x\n", "repo": "other", "path": "c.py"}, TWO[1]])
     said = fim(capsys, data, tmp_path / "out", "--repo", "repo")

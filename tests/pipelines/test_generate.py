@@ -50,6 +50,23 @@ def test_a_hole_is_laid_out_as_the_runs_samples_are(finished: Path, tmp_path: Pa
     assert stop == tokenizer.end_of_text
 
 
+@pytest.mark.parametrize(
+    ("samples", "before"),
+    [
+        ("file: {builder: file, fim: {}}", b""),
+        ("repo: {builder: repo, fim: {layout: starcoder2}}", b"<|file_sep|>"),
+        ("repo: {builder: repo, fim: {}}, file: {builder: file, fim: {}}", b""),
+    ],
+)
+def test_a_hole_begins_as_samples_of_files_do_or_as_a_file_of_a_repository(
+    finished: Path, tmp_path: Path, samples: str, before: bytes
+) -> None:
+    tokenizer = tokenizer_of(Folder(str(finished)))
+    (tmp_path / "run.yaml").write_text(f"samples: {{{samples}}}")
+    ids, _ = _prompt(Folder(str(tmp_path)), tokenizer, "a", "b")
+    assert tokenizer.decode(ids) == before + b"<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"
+
+
 def test_what_cannot_be_written_on_is_named(
     trained: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
