@@ -298,8 +298,8 @@ def dedup(
     as_json: Json = False,
 ) -> None:
     """Write the rows that stay, every column as it was, and fates.parquet, which says of each other row (by file and
-    row number) why and for which one it went. OUT/run holds the run: the same call goes on where it was interrupted,
-    `loopdata explain OUT/run` explains a row, and any key of OUT/run/run.yaml can be --set.
+    row number, from 1) why and for which one it went. OUT/run holds the run: the same call goes on where it was
+    interrupted, `loopdata explain OUT/run` explains a row, and any key of OUT/run/run.yaml can be --set.
 
     Example: loopdata dedup data.jsonl --out data-once --text text --threshold 0.8
     """
@@ -357,7 +357,7 @@ def fim(
     """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
 
     With --out, write those of a table as rows: `text` as a model gets it, prefix, middle and suffix, level, mode,
-    language, file and row; each is read back from its text. fates.parquet says what could not be had, figures.json
+    language, file and row (from 1); each is read back from its text. fates.parquet says what could not be had, figures.json
     how many of which level and size. The same call goes on where it was interrupted.
 
     --set takes the keys of an entry under `samples`, as in fim.max_bytes=8192, with --out also those of
