@@ -5,7 +5,7 @@ map, as a small run has them. Leaves: CPU microseconds of reading and of writing
 the same rows; what the driver spends on a part; and what it keeps for one, when there are so many partitions and maps.
 The peer is how parts were kept before: row groups (zstd, level 3), of which each read opens the footer of the file. Run
 by `python -m benchmarks.exchange [--save]`. Limit: on a local disk, from its cache; an object store adds a request to
-each read of either.
+each read of either; and the formats differ in their codec too (ours lz4), as they were and are used.
 """
 
 import json

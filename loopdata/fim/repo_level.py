@@ -3,9 +3,10 @@
 Enters: the documents of whole repositories. Leaves two kinds of samples. With a hole: related snippets of other files
 (see `related`), then the file, or the context of a long one, as prefix, suffix and middle. Plain: files one after the
 other, in the order of their imports or at random, up to `max_bytes`. Every byte of a document for training carries
-loss in exactly one sample; snippets, documents with `use` context, paths and names carry none. Layout as in
-Qwen2.5-Coder: `REPO name (FILE path text)… FILE path` and then the layout of a file; StarCoder2's preset has the path
-within the prefix. Limit: a repository that the engine gives in several views is several repositories here.
+loss in exactly one sample, but what stands around a hole with `loss: middle`; snippets, documents with `use` context,
+paths and names carry none. Layout as in Qwen2.5-Coder: `REPO name (FILE path text)… FILE path` and then the layout of
+a file; StarCoder2's preset has the path within the prefix. Limit: a repository that the engine gives in several views
+is several repositories here.
 """
 
 from collections import Counter
