@@ -357,8 +357,8 @@ def fim(
     """Show samples for fill-in-the-middle of some files: level, size, language, and the text as a model gets it.
 
     With --out, write those of a table as rows: `text` as a model gets it, prefix, middle and suffix, level, mode,
-    language, file and row (from 1); each is read back from its text. fates.parquet says what could not be had, figures.json
-    how many of which level and size. The same call goes on where it was interrupted.
+    language, file and row (from 1); each is read back from its text. fates.parquet says what could not be had,
+    figures.json how many of which level and size. The same call goes on where it was interrupted.
 
     --set takes the keys of an entry under `samples`, as in fim.max_bytes=8192, with --out also those of
     OUT/run/run.yaml.
