@@ -50,7 +50,7 @@ ROW = pa.schema(
         ("level", pa.string()),  # of the hole; null where the sample has none
         ("mode", pa.string()),  # psm or spm
         ("plain", pa.string()),  # why it has no hole: not_drawn, rest of a row, no_hole to be had, too_long
-        ("start", pa.int64()),  # bytes of the row's text that the sample holds, and where its middle lies
+        ("start", pa.int64()),  # bytes of the row's text that it holds (null where they stand there twice), its middle
         ("middle_start", pa.int64()),
         ("middle_end", pa.int64()),
         ("end", pa.int64()),
@@ -75,7 +75,7 @@ class WriteSamples:
 
     def identity(self) -> Mapping[str, Any]:
         source, builder = self.source.identity(), self.builder.identity()
-        return {"task": "write_samples", "source": source, "builder": builder, "version": 1}
+        return {"task": "write_samples", "source": source, "builder": builder, "version": 2}
 
     def run(self, attempt: Attempt) -> None:
         numbers, scattered = self._numbers(attempt)
@@ -175,8 +175,8 @@ class _Part:
             "text": text,
         }
         if hole or len(parents) == 1:
-            span = {"start": hole.get("start", 0), "end": hole.get("end", len(document.text))}
-            row |= {"row": self._numbers[parents[-1]], "path": document.path} | span
+            start, end = (hole["start"], hole["end"]) if hole else _place(sample["segments"], document.text)
+            row |= {"row": self._numbers[parents[-1]], "path": document.path, "start": start, "end": end}
         if not hole.get("kind"):
             return row | {"plain": hole.get("left", "not_drawn")}
         bounds = [hole[name] for name in ("start", "middle_start", "middle_end", "end")]
@@ -199,6 +199,15 @@ class _Part:
     def notes(self, label: str) -> list[Fate]:
         """Fates that end nothing."""
         return [Fate(doc_id, label, "marked", rule, details=details) for (doc_id, rule), details in self._notes.items()]
+
+
+def _place(segments: Sequence[Mapping[str, Any]], text: bytes) -> tuple[int | None, int | None]:
+    """Where the plain text of a sample lies in its document; unknown where it stands there twice."""
+    held = "".join(entry["text"] for entry in segments if entry["loss"] and not entry["special"]).encode()
+    start = text.find(held)
+    if start < 0 or text.find(held, start + 1) >= 0:
+        return None, None
+    return start, start + len(held)
 
 
 class _Document(NamedTuple):
