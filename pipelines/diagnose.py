@@ -53,7 +53,9 @@ def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[D
 def checkpoint_at(path: Path) -> Path:
     """The checkpoint in a folder: itself, or the newest of a training, which its config names too."""
     if path.suffix in (".yaml", ".yml"):
-        path = Path(load_train_config(path).out)
+        out = Path(load_train_config(path).out)
+        beside = path.parent / out.name  # where the run was copied elsewhere, its config still names the first place
+        path = beside if beside.is_dir() else out
     if read_checkpoint(path) is not None:
         return path
     newest = newest_checkpoint(path / "checkpoints") or newest_checkpoint(path)

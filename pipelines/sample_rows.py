@@ -51,7 +51,7 @@ ROW = pa.schema(
         ("mode", pa.string()),  # psm or spm
         ("plain", pa.string()),  # why it has no hole: not_drawn, rest of a row, no_hole to be had, too_long
         # Bytes of the row's text that the sample holds, and where its middle lies; null where it holds several rows, or
-        # without a hole a part of a file of a repository: which part is not kept.
+        # plain text that stands in its row twice.
         ("start", pa.int64()),
         ("middle_start", pa.int64()),
         ("middle_end", pa.int64()),
@@ -135,11 +135,6 @@ class WriteSamples:
                 lines.close()
 
 
-def _text_bytes(sample: Mapping[str, Any]) -> int:
-    """Bytes of the texts that a plain sample teaches."""
-    return sum(len(entry["text"].encode()) for entry in sample["segments"] if entry["loss"] and not entry["special"])
-
-
 class _Part:
     """Documents that are rendered together: their texts, places, and what is noted of them."""
 
@@ -182,13 +177,15 @@ class _Part:
             "text": text,
         }
         alone = len(set(parents)) == 1
-        whole = alone and _text_bytes(sample) == len(document.text)
+        start, end = (hole["start"], hole["end"]) if hole else (None, None)
+        if alone and not hole:
+            start, end = _place(sample["segments"], document.text)
         if hole or alone:
-            row |= {"row": self._numbers[parents[-1]], "path": document.path}
-        if hole or whole:
-            row |= {"start": hole.get("start", 0), "end": hole.get("end", len(document.text))}
+            row |= {"row": self._numbers[parents[-1]], "path": document.path, "start": start, "end": end}
         if not hole.get("kind"):
-            return row | {"plain": hole.get("left", "not_drawn" if whole or not alone else REST)}
+            return row | {
+                "plain": hole.get("left", REST if alone and (start, end) != (0, len(document.text)) else "not_drawn")
+            }
         bounds = [hole[name] for name in ("start", "middle_start", "middle_end", "end")]
         parts = (document.text[first:last].decode() for first, last in pairwise(bounds))
         row |= dict(zip(("prefix", "middle", "suffix"), parts, strict=True))
@@ -209,6 +206,15 @@ class _Part:
     def notes(self, label: str) -> list[Fate]:
         """Fates that end nothing."""
         return [Fate(doc_id, label, "marked", rule, details=details) for (doc_id, rule), details in self._notes.items()]
+
+
+def _place(segments: Sequence[Mapping[str, Any]], text: bytes) -> tuple[int | None, int | None]:
+    """Where the plain text of a sample lies in its document; unknown where it stands there twice."""
+    held = "".join(entry["text"] for entry in segments if entry["loss"] and not entry["special"]).encode()
+    start = text.find(held)
+    if start < 0 or text.find(held, start + 1) >= 0:
+        return None, None
+    return start, start + len(held)
 
 
 class _Document(NamedTuple):

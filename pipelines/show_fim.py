@@ -98,7 +98,8 @@ def print_samples(found: Sequence[ShownSample], count: int, console: Console) ->
         console.print(_coloured(sample), soft_wrap=True, highlight=False)
         console.print()
     rest = len(found) - min(count, len(found))
-    console.print(f"{rest:,} more; --count shows them." if rest else f"{len(found):,} in all.", style="dim")
+    last = f"{len(found):,} in all." if found else "No file has room for a hole, or none was drawn."
+    console.print(f"{rest:,} more; --count shows them." if rest else last, style="dim")
 
 
 def _coloured(sample: ShownSample) -> Text:

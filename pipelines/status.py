@@ -106,7 +106,9 @@ def print_groups(stages: list[Count], by: str, console: Console) -> None:
         if shares:
             print_list(f"{count.stage} dropped ", shares[:MAX_GROUPS], console)
     named = [groups for count in stages if (groups := _groups(count, by))]
-    if named:
+    if not named:
+        console.print(f"No stage knows the {by} of a document.", highlight=False)
+    else:
         before = {name: group.entered for name, group in named[0].items()}
         after = {name: group.entered - group.dropped for name, group in named[-1].items()}
         for head, numbers in (("came in: ", before), ("kept: ", after)):

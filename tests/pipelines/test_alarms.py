@@ -158,3 +158,12 @@ def test_status_divides_the_account_by_language(tmp_path: Path, capsys: pytest.C
         "kept: Python 2, Go 1",
     ]
     assert "tree" in call(capsys, "status", str(tmp_path / "run"), "--by", "source").out
+
+
+def test_status_says_where_no_language_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    without = data(tmp_path)
+    without["corpus"] = [entry for entry in without["corpus"] if "language" not in entry]
+    complete({name: section for name, section in without.items() if name != "alarms"})
+    assert call(capsys, "status", str(tmp_path / "run"), "--by", "language").out == (
+        "No stage knows the language of a document.\n"
+    )

@@ -1,6 +1,7 @@
 """`loopdata diagnose` on a trained checkpoint: a table, a file and a picture, and named errors for what is none."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def test_a_training_is_diagnosed_loop_by_loop(trained: Path, capsys: pytest.Capt
     assert (checkpoint / "diagnosis.png").read_bytes().startswith(b"\x89PNG")
     again = call(capsys, "diagnose", str(checkpoint), "--json")
     assert json.loads(again.out)["targets"] == 16 + 6 + 10 - 3
+
+
+def test_a_copied_run_is_diagnosed_where_it_lies(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (trained.parent / "two.yaml").write_text(f"data: {trained.parents[1]}\nout: {trained}\nmodel: {{}}\n")
+    shutil.copytree(trained.parents[1], tmp_path / "copy")
+    assert call(capsys, "diagnose", str(tmp_path / "copy/train/two.yaml")).code == 0
+    assert (tmp_path / "copy/train/two-1/checkpoints/step-00000004/diagnosis.json").exists()
+    assert not (trained / "checkpoints/step-00000004/diagnosis.json").exists()
 
 
 def test_what_is_no_checkpoint_or_has_no_data_is_refused(

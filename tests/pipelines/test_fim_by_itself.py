@@ -106,6 +106,22 @@ def test_a_plain_sample_of_several_rows_names_them_all(tmp_path: Path, capsys: C
     assert (row["row"], row["path"], row["start"], row["rows"], row["plain"]) == (None, None, None, [2, 1], "not_drawn")
 
 
+def test_a_plain_part_of_a_row_says_where_it_lies_unless_it_stands_there_twice(tmp_path: Path, capsys: Capsys) -> None:
+    numbered, same = "".join(f"a{n:03} = {n:03}\n" for n in range(50)), "bbbb = 1\n" * 60
+    rows = [{"text": text, "repo": f"r{n}", "path": "a.py"} for n, text in enumerate([numbered, same] * 8)]
+    data = write_jsonl(tmp_path / "t.jsonl", rows)
+    half = ("--rate", "0.5", "--levels", "line=1", "--set", "fim.max_bytes=300")
+    assert fim(capsys, data, tmp_path / "out", "--repo", "repo", *half).code == 0
+    made = lines(tmp_path / "out/t.jsonl")
+    plain = [row | {"shown": row["text"].split("a.py\n")[1].removesuffix("<|endoftext|>")}
+             for row in made if row["row"] and row["level"] is None]  # fmt: skip
+    parts = [row for row in plain if row["shown"] not in (numbered, same)]
+    assert {row["row"] % 2 for row in parts} == {0, 1}
+    for row in parts:
+        start = numbered.index(row["shown"]) if row["row"] % 2 else None
+        assert (row["start"], row["end"]) == (start, start if start is None else start + len(row["shown"]))
+
+
 def test_what_spells_special_tokens_has_parts_but_no_text(tmp_path: Path, capsys: Capsys) -> None:
     spelled = "a = 1\nb = '<|fim_middle|>'\n"
     data = write_jsonl(tmp_path / "t.jsonl", [{"text": spelled, "path": "a.py"}, {"text": "c = 3\n", "path": "b.py"}])
@@ -161,9 +177,8 @@ def test_a_part_of_a_file_without_a_hole_is_not_called_the_whole_file(tmp_path: 
     rows = lines(tmp_path / "out/t.jsonl")
     plain = [row for row in rows if row["level"] is None]
     assert len(plain) < len(rows)
-    assert {(row["row"], row["path"], row["plain"], row["start"], row["end"]) for row in plain} == {
-        (1, "a.py", "rest", None, None)
-    }
+    assert {(row["row"], row["path"], row["plain"]) for row in plain} == {(1, "a.py", "rest")}
+    assert all(0 < row["end"] - row["start"] < len(text) for row in plain if row["start"] is not None)
     assert fim(capsys, data, tmp_path / "whole", "--repo", "repo", "--rate", "0").code == 0
     [row] = lines(tmp_path / "whole/t.jsonl")
     assert (row["plain"], row["start"], row["end"]) == ("not_drawn", 0, len(text))

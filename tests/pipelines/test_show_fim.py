@@ -46,6 +46,12 @@ def test_the_text_is_shown_with_its_special_tokens(place: Path, capsys: Capsys) 
     ]
 
 
+def test_a_file_without_a_hole_is_said_to_have_none(place: Path, capsys: Capsys) -> None:
+    (place / "empty.py").write_text("")
+    said = call(capsys, "fim", "empty.py")
+    assert (said.code, said.out) == (0, "No file has room for a hole, or none was drawn.\n")
+
+
 def test_only_so_many_are_shown(place: Path, capsys: Capsys) -> None:
     said = call(capsys, "fim", "a.py", "b.py", "--count", "1")
     assert said.out.endswith("1 more; --count shows them.\n")
