@@ -222,14 +222,24 @@ def resolve(data: dict[str, Any]) -> RunFile:
 
 def _repeatable(data: dict[str, Any], arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The mapping as it stays in the run folder: local paths whole, model files read in."""
-    sources = {name: _whole_path(entry) for name, entry in data["sources"].items()}
+    sources = {name: _whole_path(entry, "path") for name, entry in data["sources"].items()}
     result = data | {"run": _whole(data["run"]), "sources": sources}
+    if data.get("corpus"):
+        result["corpus"] = [{name: _whole_stage(config) for name, config in entry.items()} for entry in data["corpus"]]
     result |= {"rows": data["rows"] | {"to": _whole(data["rows"]["to"])}} if data.get("rows") else {}
     return result | {"train": {"arms": arms}} if arms else result
 
 
-def _whole_path(entry: dict[str, Any]) -> dict[str, Any]:
-    return entry | {"path": _whole(entry["path"])} if isinstance(entry.get("path"), str) else entry
+def _whole_stage(config: Any) -> Any:
+    """With the places that stages read besides the documents: a saved index, the folder of an embedder."""
+    config = _whole_path(config, "index")
+    if isinstance(config, dict) and "embedder" in config:
+        return config | {"embedder": _whole_path(config["embedder"], "path")}
+    return config
+
+
+def _whole_path(entry: Any, key: str) -> Any:
+    return entry | {key: _whole(entry[key])} if isinstance(entry, dict) and isinstance(entry.get(key), str) else entry
 
 
 def _whole(path: str) -> str:

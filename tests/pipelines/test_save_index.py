@@ -8,6 +8,7 @@ import pytest
 from loopdata.dedup.near import NearConfig, NearDedup
 from loopdata.errors import ConfigError, RunError
 from pipelines.explain import explain_document
+from pipelines.run_file import resolve
 from pipelines.save_index import save_index
 from tests.pipelines.corpus_case import complete, functions, write_files
 
@@ -66,6 +67,15 @@ def test_a_survivor_in_an_index_is_not_taken_for_a_document_of_the_run(tmp_path:
     assert found.ended_by is not None
     assert found.ended_by["ref"] == found.doc_id  # the same place, text and source: the same id
     assert found.survivor == {"doc_id": found.doc_id}
+
+
+def test_the_kept_run_file_finds_its_index_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = corpus(tmp_path, FIRST)
+    complete(first)
+    save_index(first["run"], str(tmp_path / "index"))
+    monkeypatch.chdir(tmp_path)
+    kept = resolve(corpus(tmp_path / "second", OWN, index="index")).data["corpus"]
+    assert kept == [{"clean": {}}, {"language": {}}, {"near_dedup": {"index": str(tmp_path / "index")}}]
 
 
 def test_a_run_is_saved_without_the_index_that_it_was_compared_with(tmp_path: Path) -> None:
