@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
 from loopdata.config import override
 from loopdata.errors import ConfigError, LoopdataError
+from loopdata.storage import Folder
 from pipelines.run_file import KEYS, RunFile, resolve
 
 # What a run file calls it → what the command line calls it.
@@ -57,7 +60,7 @@ def dedup_file(
     file = _table_file(data, out, columns, [{"as_text": {}}, *stages])
     for item in sets:
         override(file, item)
-    return resolve(file)
+    return _of_one_input(resolve(file))
 
 
 def fim_file(
@@ -75,7 +78,7 @@ def fim_file(
     file["rows"]["of"] = "samples"
     for item in sets:
         override(file if item.partition("=")[0].partition(".")[0] in KEYS else file["samples"]["fim"], item)
-    return resolve(file)
+    return _of_one_input(resolve(file))
 
 
 def fim_settings(
@@ -97,6 +100,16 @@ def _weights(levels: str) -> dict[str, float]:
         return {name.strip(): float(weight) for name, weight in pairs}
     except ValueError:
         raise ConfigError(f"--levels {levels}: expected name=weight,…", "as in --levels line=2,function=1") from None
+
+
+def _of_one_input(file: RunFile) -> RunFile:
+    """The run, unless its folder holds what came of another INPUT, which would be removed. ConfigError then."""
+    folder, wanted = Folder(file.run), file.data["sources"]["table"]["path"]
+    kept = yaml.safe_load(folder.read("run.yaml")) if folder.exists("run.yaml") else {}
+    before = kept.get("sources", {}).get("table", {}).get("path", wanted)
+    if before != wanted:
+        raise ConfigError(f"--out holds what came of another INPUT, {before}", "write somewhere else, or remove it")
+    return file
 
 
 def _table_file(data: str, out: str, columns: Mapping[str, str | None], corpus: list[dict[str, Any]]) -> dict[str, Any]:

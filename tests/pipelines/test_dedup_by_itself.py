@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import IO, Any
 
@@ -252,8 +253,19 @@ def test_an_output_folder_with_something_else_is_refused(tmp_path: Path, capsys:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
+def test_an_output_folder_of_another_input_is_refused_and_left_as_it_is(tmp_path: Path, capsys: Capsys) -> None:
+    first, other = (write_jsonl(tmp_path / name, ROWS) for name in ("first.jsonl", "other.jsonl"))
+    assert dedup(capsys, first, tmp_path / "out").code == 0
+    said = dedup(capsys, other, tmp_path / "out")
+    assert said.code == 2
+    assert f"--out holds what came of another INPUT, {first}" in said.err
+    assert names(tmp_path / "out/first.jsonl") == STAY
+    assert dedup(capsys, first, tmp_path / "out").code == 0
+
+
 def test_an_input_in_the_output_folder_is_not_written_over(tmp_path: Path, capsys: Capsys) -> None:
     dedup(capsys, write_jsonl(tmp_path / "t.jsonl", ROWS), tmp_path / "out")
+    shutil.rmtree(tmp_path / "out/run")  # which would say that INPUT was another one
     again = write_jsonl(tmp_path / "out/t.jsonl", ROWS)
     said = dedup(capsys, again, tmp_path / "out")
     assert (said.code, said.err) == (
