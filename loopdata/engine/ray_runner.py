@@ -9,8 +9,10 @@ wait silently, out-of-memory is retried for ever, and only a forced cancellation
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -52,11 +54,12 @@ class RayRunner:
         """ConfigError where the cluster has no core to give."""
         self._stall_seconds, self._unit_seconds = stall_seconds, unit_seconds
         pin_threads()
-        self._stdout = _StdoutAside()
+        self._stdout, self._signals = _StdoutAside(), _Signals()
         try:
             _start(workers, address)
         except BaseException:
             self._stdout.restore()
+            self._signals.restore()
             raise
         cores = int(ray.cluster_resources().get("CPU", 0))
         if cores < 1:
@@ -81,6 +84,7 @@ class RayRunner:
             if not flights:
                 return
             ready, _ = ray.wait(list(flights), num_returns=1, timeout=POLL_SECONDS)
+            self._signals.check()
             for reference in ready:
                 result = self._result(reference, flights.pop(reference), folder, deaths, flights)
                 if result is not None:
@@ -119,6 +123,7 @@ class RayRunner:
         """Stop the local Ray, or leave the cluster."""
         ray.shutdown()
         self._stdout.restore()
+        self._signals.restore()
 
 
 def _start(workers: int, address: str | None) -> None:
@@ -147,6 +152,33 @@ def _check_listening(address: str | None) -> None:
     except OSError as error:
         cause = error.strerror or str(error)
         raise RunError(f"no Ray cluster answers at {address}: {cause}", "start it with `ray start --head`") from error
+
+
+class _Signals:
+    """What is raised by a signal's handler may end in a callback of Ray, unseen: it is noted, and raised again."""
+
+    def __init__(self) -> None:
+        self._seen: list[int] = []
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {number: handler for number, handler in found.items() if callable(handler)}
+        for number in self._before:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self._seen.append(number)
+        self._before[number](number, frame)
+
+    def check(self) -> None:
+        """KeyboardInterrupt where a signal came, once."""
+        if self._seen:
+            self._seen.clear()
+            raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
 class _StdoutAside:

@@ -1,7 +1,9 @@
 """What the Ray runner promises beyond the results: bounded in flight, refusals by name, lost nodes."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +41,16 @@ def test_leaving_early_leaves_the_runner_usable(folder: Folder, ray_runner: Any)
     results = ray_runner.run(folder, toys.ingest_units([f"r{n:02d}: SLOW" for n in range(20)], (toys.Shorter(),)))
     next(results)
     results.close()
+    assert len(list(ray_runner.run(folder, toys.ingest_units(["s: a"], ())))) == 1
+
+
+def test_an_interruption_that_a_callback_swallowed_is_raised_again(folder: Folder, ray_runner: Any) -> None:
+    results = ray_runner.run(folder, toys.ingest_units([f"r{n:02d}: a" for n in range(20)], ()))
+    next(results)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        list(results)
     assert len(list(ray_runner.run(folder, toys.ingest_units(["s: a"], ())))) == 1
 
 
