@@ -78,6 +78,7 @@ class RayRunner:
         waiting = iter(units)
         deaths: Counter[str] = Counter()
         flights: dict[Any, _Flight] = {}
+        self._signals.forget()
         while True:
             while len(flights) < self._slots * IN_FLIGHT_PER_WORKER and (unit := next(waiting, None)):
                 self._submit(folder, unit, deaths, flights)
@@ -170,6 +171,10 @@ class _Signals:
         self._seen.append(number)
         self._before[number](number, frame)
 
+    def forget(self) -> None:
+        """What came before now was somebody else's to answer."""
+        self._seen.clear()
+
     def check(self) -> None:
         """KeyboardInterrupt where a signal came, once."""
         if self._seen:
@@ -182,16 +187,20 @@ class _Signals:
 
 
 class _StdoutAside:
-    """Ray and its processes print messages to stdout, whatever they are told: send them to stderr for the while."""
+    """Ray and its processes print messages to stdout, whatever they are told: send them to stderr for the while.
+
+    Where somebody has put another stream there since (a test's capture), that one stays.
+    """
 
     def __init__(self) -> None:
         sys.stdout.flush()
-        self._stream = sys.stdout
+        self._stream, self._instead = sys.stdout, sys.stderr
         self._kept = os.dup(1)
         os.dup2(2, 1)
-        sys.stdout = sys.stderr
+        sys.stdout = self._instead
 
     def restore(self) -> None:
-        sys.stdout = self._stream
-        os.dup2(self._kept, 1)
+        if sys.stdout is self._instead:
+            sys.stdout = self._stream
+            os.dup2(self._kept, 1)
         os.close(self._kept)

@@ -54,6 +54,12 @@ def test_an_interruption_that_a_callback_swallowed_is_raised_again(folder: Folde
     assert len(list(ray_runner.run(folder, toys.ingest_units(["s: a"], ())))) == 1
 
 
+def test_an_interruption_answered_before_a_run_does_not_end_it(folder: Folder, ray_runner: Any) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert len(list(ray_runner.run(folder, toys.ingest_units(["s: a"], ())))) == 1
+
+
 def test_a_unit_that_hangs_for_ever_is_cancelled_and_fails_by_name(
     folder: Folder, ray_runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +117,29 @@ runner.close()
 cluster.shutdown()
 print(json.dumps({"slots": slots, "words": len(toys.words(folder))}))
 """
+
+
+STDOUT = """
+import os, sys
+from loopdata.engine.ray_runner import _StdoutAside
+
+aside = _StdoutAside()
+print("to stderr")
+os.system("echo of a child, to stderr")
+if sys.argv[1] == "replaced":
+    sys.stdout = sys.__stdout__
+    os.dup2(int(sys.argv[2]), 1)
+aside.restore()
+print("to stdout")
+"""
+
+
+def test_stdout_is_back_unless_somebody_replaced_it(tmp_path: Path) -> None:
+    assert _python(STDOUT, "left alone").stdout == "to stdout\n"
+    with open(tmp_path / "theirs", "w+") as theirs:
+        command = [sys.executable, "-c", STDOUT, "replaced", str(theirs.fileno())]
+        subprocess.run(command, cwd=ROOT, pass_fds=[theirs.fileno()], capture_output=True, timeout=240, check=True)
+        assert (tmp_path / "theirs").read_text() == "to stdout\n"
 
 
 @pytest.mark.slow
