@@ -136,7 +136,7 @@ print("to stdout")
 
 def test_stdout_is_back_unless_somebody_replaced_it(tmp_path: Path) -> None:
     assert _python(STDOUT, "left alone").stdout == "to stdout\n"
-    with open(tmp_path / "theirs", "w+") as theirs:
+    with (tmp_path / "theirs").open("w") as theirs:
         command = [sys.executable, "-c", STDOUT, "replaced", str(theirs.fileno())]
         subprocess.run(command, cwd=ROOT, pass_fds=[theirs.fileno()], capture_output=True, timeout=240, check=True)
         assert (tmp_path / "theirs").read_text() == "to stdout\n"
