@@ -68,9 +68,9 @@ class Shares:
         names, sizes, digests = (column[order] for column in columns)
         starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
         sums, stops = np.add.reduceat(sizes, starts).tolist(), [*starts[1:].tolist(), len(names)]
-        raw = memoryview(digests.tobytes())
+        raw, width = memoryview(digests.tobytes()), digests.dtype.itemsize
         for name, start, stop, size in zip(names[starts].tolist(), starts.tolist(), stops, sums, strict=True):
-            self._states.setdefault(name, hashlib.sha256()).update(raw[32 * start : 32 * stop])
+            self._states.setdefault(name, hashlib.sha256()).update(raw[width * start : width * stop])
             self._bytes[name] = self._bytes.get(name, 0) + size
 
     def publish(self) -> None:

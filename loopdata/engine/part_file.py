@@ -1,10 +1,10 @@
 """Files of parts: rows under names, back to back, each found by its range of bytes alone.
 
 Enters: tables, each under a name (uint64, evenly spread). Leaves: a file of Arrow IPC streams, one a part, lz4 unless
-a column is `large_binary` (packed hashes, which nothing makes smaller), and
-behind the last one an index: a record a part, sorted by name. Reading a part is one ranged read, checked against its
-SHA-256; finding it is another, of the few records among which an evenly spread name must lie. The same rows under the
-same names give the same bytes. Limit: a part holds some PART_BYTES; one larger row makes a larger part.
+a column is `large_binary` (packed hashes, which nothing makes smaller), and behind the last one an index: a record a
+part, sorted by name. Reading a part is one ranged read, checked against its XXH3; finding it is another, of the few
+records among which an evenly spread name must lie. The same rows under the same names give the same bytes. Limit: a
+part holds some PART_BYTES; one larger row makes a larger part.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from math import isqrt
 
 import numpy as np
 import pyarrow as pa
+from xxhash import xxh3_128_digest
 
 from loopdata.engine.tables import payload_bytes
 from loopdata.engine.unit import UNKNOWN, Manifest
@@ -24,7 +25,7 @@ PART_BYTES = 16 << 20
 WINDOW = 64  # records of an index that are read first: partitions lie where they should, a few hundred units nearly so
 
 RECORD = np.dtype(
-    [("name", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("rows", "<u8"), ("num_bytes", "<u8"), ("digest", "V32")]
+    [("name", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("rows", "<u8"), ("num_bytes", "<u8"), ("digest", "V16")]
 )
 _WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _WRITE_AS_IT_IS = pa.ipc.IpcWriteOptions(use_threads=False)
@@ -48,7 +49,7 @@ class PartFile:
 
 @dataclass(frozen=True)
 class Part:
-    """Where a part lies; its rows, their bytes in memory, and the SHA-256 of what is stored."""
+    """Where a part lies; its rows, their bytes in memory, and the XXH3 (128 bits) of what is stored."""
 
     place: Range
     rows: int
@@ -87,7 +88,7 @@ class PartWriter:
         with pa.ipc.new_stream(stored, self.schema, options=self._options) as stream:
             stream.write_table(table)
         data = stored.getvalue()
-        digest = hashlib.sha256(data).digest()
+        digest = xxh3_128_digest(data)
         self.parts.append((name, self._sink.tell(), data.size, table.num_rows, num_bytes, digest))
         self._sink.write_apart(data)
         self.rows += table.num_rows
@@ -149,7 +150,7 @@ def read_parts(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.Table]:
     """The rows of each part. RunError where they are not what was written."""
     parts = list(parts)
     for part, raw in zip(parts, _read(folder, [part.place for part in parts]), strict=True):
-        if hashlib.sha256(raw).digest() != part.digest:
+        if xxh3_128_digest(raw) != part.digest:
             raise _broken(folder, part.place)
         with pa.ipc.open_stream(raw, options=_READ) as stream:
             yield stream.read_all()

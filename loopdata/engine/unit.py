@@ -37,7 +37,7 @@ def unit_number(unit: str) -> int:
 class Output:
     """A file that a unit wrote: name below the run folder, bytes, SHA-256, rows where it is a table.
 
-    The SHA-256 of a file of parts is that of its index, which holds those of the parts.
+    The SHA-256 of a file of parts is that of its index, which holds digests of the parts.
     """
 
     name: str
