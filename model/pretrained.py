@@ -50,16 +50,15 @@ def read_dense(folder: str | Path) -> tuple[ModelConfig, Weights]:
     ConfigError names what does not fit; ShardError a folder that is not whole.
     """
     path = Path(folder)
-    checkpoint = read_checkpoint(path)
-    if checkpoint is not None:
-        config = parse(ModelConfig, checkpoint.origin["model"], "model")
+    if _is_ours(path):
+        config = parse(ModelConfig, read_checkpoint(path).origin["model"], "model")
         if config.loops != 1:
             raise ConfigError(f"{path} has {config.loops} loops", "fold a model of one loop")
         return config, load_file(path / WEIGHTS)
     try:
         described = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ShardError(f"{path} is neither a whole checkpoint nor has it a config.json") from error
+        raise ShardError(f"{path} is neither a checkpoint nor has it a config.json") from error
     config = _config(described, path)
     return config, _weights(path, config)
 
@@ -75,11 +74,14 @@ def digest_of_dense(folder: str | Path) -> str:
 
 def _weight_files(path: Path) -> list[Path]:
     """Our checkpoint's weights, or all `*.safetensors` of a folder."""
-    ours = (path / STATE).exists() and (path / WEIGHTS).exists()
-    files = [path / WEIGHTS] if ours else sorted(path.glob("*.safetensors"))
+    files = [path / WEIGHTS] if _is_ours(path) else sorted(path.glob("*.safetensors"))
     if not files:
         raise ShardError(f"{path} holds no *.safetensors", "name a checkpoint, or a folder of a Llama or Qwen2 model")
     return files
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / STATE).exists() and (path / WEIGHTS).exists()
 
 
 def _config(found: Mapping[str, Any], path: Path) -> ModelConfig:

@@ -48,11 +48,12 @@ _SHOWN_SAMPLES = 8
 def train(config: TrainConfig, on_event: Listener = lambda event: None) -> Result:
     """Train to the end, from the newest whole checkpoint in `out` if there is one; a finished training is only read.
 
-    `on_event` receives {"event": "evaluated" | "resumed" | "step" | "saved" | "finished", …}; a "step" has step, steps,
-    loss, tokens_per_second, seconds_left. ConfigError, ShardError: the parts do not fit each other or what `out` holds.
-    RunError: the loss is no number or leaps again and again, memory does not suffice, or the disk refuses; SilentError,
-    one of them: numbers that must be equal are not. KeyboardInterrupt: after SIGINT, SIGTERM or one raised by
-    `on_event`; the state is saved.
+    `on_event` receives {"event": "evaluated" | "passed_over" | "resumed" | "step" | "saved" | "finished", …}; a "step"
+    has step, steps, loss, tokens_per_second, seconds_left; a checkpoint that is "passed_over" is broken, its problem
+    says how. ConfigError, ShardError: the parts do not fit each other or what `out` holds. RunError: the loss is no
+    number or leaps again and again, memory does not suffice, or the disk refuses; SilentError, one of them: numbers
+    that must be equal are not. KeyboardInterrupt: after SIGINT, SIGTERM or one raised by `on_event`; the state is
+    saved.
     """
     dataset = Dataset.open(config.data)
     model_config = load_model_config(config.model, dataset.vocab_size, config.loops)
@@ -188,6 +189,8 @@ class _Training:
         checkpoint = newest_checkpoint(self.out / "checkpoints")
         if checkpoint is None:
             return
+        for problem in checkpoint.passed_over:
+            self._emit({"event": "passed_over", "problem": problem})
         check_origin(checkpoint.origin, self.origin, checkpoint.path)
         checkpoint.load(self.model, self.optimisers)
         self.progress = checkpoint.progress

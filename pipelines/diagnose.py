@@ -15,7 +15,7 @@ from rich.table import Table
 
 from loopdata.errors import ConfigError, ShardError
 from loopdata.tokens.shards import Dataset
-from model.checkpoint import load_model, newest_checkpoint, read_checkpoint
+from model.checkpoint import STATE, WEIGHTS, load_model, newest_checkpoint
 from model.data import held_out_batches
 from model.diagnosis import Diagnosis, LoopMeasures, diagnose
 from model.train_config import load_train_config
@@ -56,7 +56,7 @@ def checkpoint_at(path: Path) -> Path:
         out = Path(load_train_config(path).out)
         beside = path.parent / out.name  # where the run was copied elsewhere, its config still names the first place
         path = beside if beside.is_dir() else out
-    if read_checkpoint(path) is not None:
+    if (path / STATE).exists() or (path / WEIGHTS).exists():
         return path
     newest = newest_checkpoint(path / "checkpoints") or newest_checkpoint(path)
     if newest is None:

@@ -57,8 +57,7 @@ def generate_text(place: str, data: str | None, prefix: str, suffix: str | None,
 
 
 def _check_tokenizer(path: Path, tokenizer: Tokenizer, run: Folder) -> None:
-    checkpoint = read_checkpoint(path)
-    trained = checkpoint.origin["dataset"]["tokenizer"] if checkpoint else None
+    trained = read_checkpoint(path).origin["dataset"]["tokenizer"]
     if trained != tokenizer.digest:
         raise ShardError(
             f"{path} was trained on the tokenizer {trained}, {run.url} has {tokenizer.digest}",

@@ -61,6 +61,19 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / "file", module, (optimiser,), Progress(step=1), {}, keep=1)
 
 
-def test_a_model_is_not_loaded_from_half_a_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ShardError, match="is no whole checkpoint"):
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b'{"format": 2', "is cut off or changed"),
+        (b"[]", "is cut off or changed"),
+        (b'{"format": 2, "files": []}', "is cut off or changed"),
+        (b"\xff", "is cut off or changed"),
+    ],
+)
+def test_a_model_is_not_loaded_from_half_a_checkpoint(tmp_path: Path, state: bytes | None, problem: str) -> None:
+    if state is not None:
+        (tmp_path / "state.json").write_bytes(state)
+    with pytest.raises(ShardError) as raised:
         load_model(tmp_path)
+    assert str(raised.value) == f"{tmp_path}/state.json {problem}; take the checkpoint before it"

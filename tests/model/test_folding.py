@@ -80,7 +80,7 @@ def test_a_model_that_this_one_is_not_is_refused_by_name(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ShardError, match="neither a whole checkpoint nor has it a config"):
+    with pytest.raises(ShardError, match="neither a checkpoint nor has it a config"):
         read_dense(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **SHAPE}))
     with pytest.raises(ShardError, match=r"holds no \*\.safetensors"):
