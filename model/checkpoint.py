@@ -73,7 +73,10 @@ def save_checkpoint(
     origin: Mapping[str, Any],
     keep: int,
 ) -> Path:
-    """Write `folder/step-N` and remove all but the `keep` newest. RunError when the disk refuses."""
+    """Write `folder/step-N`; of the others only the `keep` − 1 before it stay. RunError when the disk refuses.
+
+    Later ones are broken, or the training would have gone on from them.
+    """
 
     def fill(inside: Path) -> None:
         save_file({n: t.detach().contiguous() for n, t in model.state_dict().items()}, inside / WEIGHTS)
@@ -86,8 +89,9 @@ def save_checkpoint(
         shutil.rmtree(unfinished, ignore_errors=True)
     path = folder / f"step-{progress.step:08d}"
     write_folder(path, fill)
-    for old in _folders(folder)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+    kept = [found for found in _folders(folder) if found <= path][-keep:]
+    for other in set(_folders(folder)).difference(kept):
+        shutil.rmtree(other, ignore_errors=True)
     return path
 
 

@@ -49,6 +49,15 @@ def test_a_folder_that_was_never_renamed_is_not_taken_and_is_swept(tmp_path: Pat
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000001", "step-00000003"]
 
 
+def test_a_checkpoint_is_kept_where_a_later_one_is_broken(tmp_path: Path) -> None:
+    module, optimiser = stepped()
+    for step in (50, 100):
+        save_checkpoint(tmp_path, module, (optimiser,), Progress(step=step), {}, keep=2)
+    (tmp_path / "step-00000100/weights.safetensors").write_bytes(b"half")
+    path = save_checkpoint(tmp_path, module, (optimiser,), Progress(step=60), {}, keep=1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_an_empty_or_missing_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path) is None
     assert newest_checkpoint(tmp_path / "nowhere") is None
