@@ -165,7 +165,7 @@ class _Training:
         if self.group.size == 1 or self.progress.step == self.steps:
             return
         order, places = TrainingOrder(self.dataset, self.config.seed.order), self._places(self.progress.sequences)
-        with enough_memory(self.config.batch_sequences, self.config.accumulation):
+        with enough_memory(self.config, self.bf16):
             self._backward([order.batch(*place).share_of(self.group) for place in places])
         self.objective.take_loop_squares()
         self.model.zero_grad(set_to_none=True)
@@ -201,7 +201,7 @@ class _Training:
         began, number = time.monotonic(), self.progress.step + 1
         rate = learning_rate(number, self.steps, self.config)
         self.integrity.before_forward(number)
-        with enough_memory(self.config.batch_sequences, self.config.accumulation):
+        with enough_memory(self.config, self.bf16):
             loss, by_category = self._backward(batches)
             loop_norms = self._loop_norms()
             if self.integrity.due(number):
@@ -299,7 +299,7 @@ class _Training:
         config, group = self.config, self.group
         turns = held_out_turns(self.dataset, config.eval_sequences, config.batch_sequences, group.team, group.teams)
         batches = (None if batch is None else batch.share_of(group) for batch in turns)
-        with self._precision(), enough_memory(config.batch_sequences, config.accumulation):
+        with self._precision(), enough_memory(config, self.bf16):
             mine = evaluate(self.model, self.dataset, batches, self.device, self._leave_together)
         found = mine.over(group, self.categories, self.dataset.languages).to_dict()
         self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})

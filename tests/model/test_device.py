@@ -5,19 +5,43 @@ import torch
 
 from loopdata.errors import RunError
 from model.device import enough_memory
+from model.train_config import TrainConfig
+
+
+def remedy(bf16: bool = False, **keys: int) -> list[str]:
+    """What is said, from the problem on."""
+    config = TrainConfig("data", "out", {}, **keys)  # type: ignore[arg-type]
+    with pytest.raises(RunError) as raised, enough_memory(config, bf16):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    return str(raised.value).split("; ")
 
 
 @pytest.mark.parametrize(
-    ("sequences", "accumulation", "remedy"),
+    ("sequences", "accumulation", "first"),
     [
         (8, 1, "--set batch_sequences=4 --set accumulation=2"),
         (9, 2, "--set batch_sequences=3 --set accumulation=6"),
         (7, 1, "--set batch_sequences=1 --set accumulation=7"),
         (2, 3, "--set batch_sequences=1 --set accumulation=6"),
-        (1, 3, "take a smaller model"),
     ],
 )
-def test_the_remedy_keeps_the_sequences_of_a_step(sequences: int, accumulation: int, remedy: str) -> None:
-    with pytest.raises(RunError) as raised, enough_memory(sequences, accumulation):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-    assert remedy in str(raised.value)
+def test_the_first_remedy_keeps_the_sequences_of_a_step(sequences: int, accumulation: int, first: str) -> None:
+    found = remedy(batch_sequences=sequences, accumulation=accumulation)
+    assert found[:2] == [f"out of memory with {sequences} sequences at once", f"{first} takes less and trains alike"]
+
+
+def test_remedies_stand_in_the_order_of_what_they_cost() -> None:
+    shared = "and twice the processes of torchrun, each on a device of its own, share each sequence and train alike"
+    last = "as the last way, pack shorter sequences or take a smaller model"
+    bf16 = "--set dtype=bf16 takes less, from the start in another `out`"
+    begin = "out of memory with 1 sequence at once"
+    assert remedy() == [begin, f"--set context_parallel=2 {shared}", bf16, last]
+    assert remedy(bf16=True, context_parallel=2) == [begin, f"--set context_parallel=4 {shared}", last]
+
+
+def test_a_cpu_without_memory_is_told_the_same_and_other_errors_pass() -> None:
+    config = TrainConfig("data", "out", {})
+    with pytest.raises(RunError, match="out of memory with 1 sequence at once"), enough_memory(config, False):
+        torch.empty(1 << 60, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), enough_memory(config, False):
+        torch.ones(2, 3) @ torch.ones(2, 3)
