@@ -9,7 +9,7 @@ where none is whole, that is an error. Limit: one process writes; weights are sa
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -143,13 +143,21 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> LoopedTransfor
 
 
 def check_origin(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
-    """Both must say the same. ShardError for other data, ConfigError for another model or training; both are named."""
+    """All that is wanted must be found. ShardError for other data, ConfigError for another model or training."""
     remedy = f"give another `out`, or remove {path} to train anew"
     for part, kind in (("dataset", ShardError), ("model", ConfigError), ("train", ConfigError)):
-        for key, value in wanted[part].items():
-            there = found.get(part, {}).get(key)
-            if there != value:
-                raise kind(f"{part}.{key} of {path} is {there!r}, this training has {value!r}", remedy)
+        for key, there, value in _differences(found.get(part, {}), wanted[part], part):
+            raise kind(f"{key} of {path} is {there!r}, this training has {value!r}", remedy)
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key, what is found, what is wanted; a key that is not wanted is not compared."""
+    for key, value in wanted.items():
+        there = found.get(key)
+        if isinstance(there, dict) and isinstance(value, dict):
+            yield from _differences(there, value, f"{place}.{key}")
+        elif there != value:
+            yield f"{place}.{key}", there, value
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from model.parsing import parse
 
 Weights = dict[str, Tensor]
 
+_NAME_ONE = "name a checkpoint, or a folder of a Llama or Qwen2 model"
 _KINDS = ("llama", "qwen2", "mistral")
 _NAMES = {
     "self_attn.q_proj": "attention.query",
@@ -58,7 +59,7 @@ def read_dense(folder: str | Path) -> tuple[ModelConfig, Weights]:
     try:
         described = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ShardError(f"{path} is neither a checkpoint nor has it a config.json") from error
+        raise ShardError(f"{path} is neither a checkpoint nor has it a config.json", _NAME_ONE) from error
     config = _config(described, path)
     return config, _weights(path, config)
 
@@ -76,7 +77,7 @@ def _weight_files(path: Path) -> list[Path]:
     """Our checkpoint's weights, or all `*.safetensors` of a folder."""
     files = [path / WEIGHTS] if _is_ours(path) else sorted(path.glob("*.safetensors"))
     if not files:
-        raise ShardError(f"{path} holds no *.safetensors", "name a checkpoint, or a folder of a Llama or Qwen2 model")
+        raise ShardError(f"{path} holds no *.safetensors", _NAME_ONE)
     return files
 
 

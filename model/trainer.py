@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from loopdata.errors import ConfigError, RunError
+from loopdata.errors import ConfigError, RunError, ShardError
 from loopdata.tokens.shards import Dataset
 from model.checkpoint import Progress, check_origin, newest_checkpoint, save_checkpoint
 from model.config import ModelConfig, as_mapping, load_model_config
@@ -39,7 +39,7 @@ from model.objective import Objective
 from model.optimiser import learning_rate, make_optimisers
 from model.pretrained import digest_of_dense, read_dense
 from model.result import Result, read_result, write_result
-from model.train_config import TrainConfig, identity
+from model.train_config import Start, TrainConfig, identity
 
 Listener = Callable[[dict[str, Any]], None]
 _SHOWN_SAMPLES = 8
@@ -76,20 +76,25 @@ def _unheard(event: dict[str, Any]) -> None:
 
 
 def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, teams: int = 1) -> dict[str, Any]:
-    """What a result depends on, as JSON gives it back; checkpoints and results are compared by it."""
+    """What a result depends on, as JSON gives it back; checkpoints and results are compared by it.
+
+    Of a model to begin with that is gone the content is left out: what has begun with it no longer needs it.
+    """
     data = {"tokenizer": dataset.tokenizer, "vocab_size": dataset.vocab_size, "length": dataset.length}
     data["content"] = _content(dataset)
-    origin: dict[str, Any] = json.loads(
-        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, teams) | _start(config)})
-    )
+    train = identity(config, teams) | _start(config.start)
+    origin: dict[str, Any] = json.loads(json.dumps({"dataset": data, "model": as_mapping(model), "train": train}))
     return origin
 
 
-def _start(config: TrainConfig) -> dict[str, Any]:
+def _start(start: Start | None) -> dict[str, Any]:
     """The model that a training begins with by its content, wherever it lies."""
-    if config.start is None:
+    if start is None:
         return {}
-    return {"start": {"content": digest_of_dense(config.start.checkpoint), "fold": config.start.fold}}
+    try:
+        return {"start": {"content": digest_of_dense(start.checkpoint), "fold": start.fold}}
+    except ShardError:
+        return {"start": {"fold": start.fold}}
 
 
 def _content(dataset: Dataset) -> str:
@@ -120,8 +125,6 @@ class _Training:
             config, parts.dataset, parts.origin, on_event, stop
         )  # fmt: skip
         self.model = LoopedTransformer(parts.model_config, config.seed.init).to(self.device)
-        if config.start is not None:
-            fold(*read_dense(config.start.checkpoint), self.model, config.start.fold)
         self.model.loop_gradient = LoopGradient(config.backprop_loops, config.loop_gradient_scale)
         self.objective = Objective(self.model)
         self.categories = sorted({packing.category for packing in self.dataset.packings})
@@ -184,16 +187,18 @@ class _Training:
         return [(begin + (n * group.teams + group.team) * size, size) for n in range(self.config.accumulation)]
 
     def _resume(self) -> None:
-        """Go on from the newest whole checkpoint, if there is one."""
+        """Go on from the newest whole checkpoint, or begin: with the dense model, where one is named."""
         torch.manual_seed(self.config.seed.init)
-        checkpoint = newest_checkpoint(self.out / "checkpoints")
+        checkpoint, start = newest_checkpoint(self.out / "checkpoints"), self.config.start
         if checkpoint is None:
+            if start is not None:
+                fold(*read_dense(start.checkpoint), self.model, start.fold)
             return
         for problem in checkpoint.passed_over:
             self._emit({"event": "passed_over", "problem": problem})
         check_origin(checkpoint.origin, self.origin, checkpoint.path)
         checkpoint.load(self.model, self.optimisers)
-        self.progress = checkpoint.progress
+        self.progress, self.origin = checkpoint.progress, checkpoint.origin
         self._emit({"event": "resumed", "step": self.progress.step, "steps": self.steps})
 
     def _step(self, batches: list[Batch]) -> dict[str, Any]:
