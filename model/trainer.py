@@ -30,7 +30,7 @@ from model.device import choose_device, enough_memory, peak_megabytes, threads, 
 from model.evaluation import CategoryTally, evaluate
 from model.files import write_json
 from model.folding import fold
-from model.group import Group, joined, share, together
+from model.group import Group, exchange, joined, share, together
 from model.integrity import Integrity
 from model.interruption import Interruption
 from model.journal import Journal
@@ -164,8 +164,8 @@ class _Training:
         return Journal(self.out / "metrics.jsonl", self.progress.step, self.config.tensorboard)
 
     def _settle(self) -> None:
-        """A pass for nothing, in a group: sums are laid out anew after the first, and would round otherwise then."""
-        if self.group.size == 1 or self.progress.step == self.steps:
+        """A pass for nothing where DDP sums: it lays sums out anew after the first, and they round otherwise then."""
+        if self.shared is self.objective or self.progress.step == self.steps:
             return
         order, places = TrainingOrder(self.dataset, self.config.seed.order), self._places(self.progress.sequences)
         with enough_memory(self.config, self.bf16):
@@ -270,6 +270,7 @@ class _Training:
                 (nats / targets * self.group.size).backward()
             tally.add(batch, each_N)
             total += found
+        exchange(self.model, self.group)
         return self.group.sum(total)[0], tally.means(self.categories, self.group.sum)
 
     def _loop_norms(self) -> list[float]:
