@@ -51,7 +51,10 @@ def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[D
 
 
 def checkpoint_at(path: Path) -> Path:
-    """The checkpoint in a folder: itself, or the newest of a training, which its config names too."""
+    """The checkpoint in a folder: itself, or the newest of a training, which its config names too.
+
+    ConfigError where a folder holds trainings instead, of which one must be named.
+    """
     if path.suffix in (".yaml", ".yml"):
         out = Path(load_train_config(path).out)
         beside = path.parent / out.name  # where the run was copied elsewhere, its config still names the first place
@@ -59,9 +62,21 @@ def checkpoint_at(path: Path) -> Path:
     if (path / STATE).exists() or (path / WEIGHTS).exists():
         return path
     newest = newest_checkpoint(path / "checkpoints") or newest_checkpoint(path)
-    if newest is None:
-        raise ShardError(f"{path} holds no whole checkpoint", "give one, or a config as runs/x/train/two_loops.yaml")
-    return newest.path
+    if newest is not None:
+        return newest.path
+    if found := _trainings(path):
+        names = ", ".join(map(str, found))
+        raise ConfigError(f"{path} is no training but holds {len(found)}", f"give one of them: {names}")
+    what = "holds no checkpoint" if path.exists() else "is not there"
+    raise ShardError(f"{path} {what}", "give a checkpoint, or a config as runs/x/train/two_loops.yaml")
+
+
+def _trainings(path: Path) -> list[Path]:
+    """The trainings in a run folder, or in its folder `train`: the config of each, or its folder where it has none."""
+    folders = sorted(found.parent for place in (path, path / "train") for found in place.glob("*/checkpoints"))
+    configs = [folder.with_name(f"{folder.name.rpartition('-')[0]}.yaml") for folder in folders]
+    named = [config if config.exists() else folder for config, folder in zip(configs, folders, strict=True)]
+    return list(dict.fromkeys(named))  # a changed arm leaves its former folders
 
 
 def run_of(path: Path) -> Path:
