@@ -195,8 +195,7 @@ def _gain(model: LoopedTransformer, measures: list[LoopMeasures], length: int) -
     """Against the readout after the first loop; controls of equal FLOPs or parameters are trainings of their own."""
     if model.config.loops == 1:
         return None
-    block = sum(parameter.numel() for parameter in model.blocks.parameters())
-    extra = (model.config.loops - 1) * 6 * block
+    extra = flops_per_token(model, length) - flops_per_token(model, length, loops=1)
     return (measures[0].bits_per_byte - measures[-1].bits_per_byte) / (extra / 1e9)
 
 

@@ -37,6 +37,16 @@ def test_the_last_loop_has_the_bits_of_the_evaluation(dataset_folder: Path) -> N
     assert all(0 < low <= middle <= high < 1 for layer in gates for _, low, middle, high in layer)
 
 
+def test_what_later_loops_gain_is_set_against_their_blocks_and_their_attention(dataset_folder: Path) -> None:
+    model = build(vocab_size=VOCAB, loops=3)
+    found, _ = measured(model, dataset_folder)
+    block = sum(parameter.numel() for parameter in model.blocks.parameters())
+    # Two further loops: the blocks again, and in 2 layers of 2 heads of 4 a global pass over 16 and a window of 3.
+    extra = 2 * (6 * block + 6 * 16 * 16 + 12 * 16 * 3)
+    bits = [measures.bits_per_byte for measures in found.loops]
+    assert found.gain_per_gflop == pytest.approx((bits[0] - bits[2]) / (extra / 1e9))
+
+
 def test_a_loop_that_changes_nothing_moves_nothing(dataset_folder: Path) -> None:
     model = build(vocab_size=VOCAB, loops=2, input_injection="replace")
     with torch.no_grad():
