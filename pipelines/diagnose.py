@@ -15,7 +15,7 @@ from rich.table import Table
 
 from loopdata.errors import ConfigError, ShardError
 from loopdata.tokens.shards import Dataset
-from model.checkpoint import STATE, WEIGHTS, load_model, newest_checkpoint
+from model.checkpoint import STATE, WEIGHTS, load_model, newest_checkpoint, read_checkpoint
 from model.data import held_out_batches
 from model.diagnosis import Diagnosis, LoopMeasures, diagnose
 from model.train_config import load_train_config
@@ -37,11 +37,12 @@ _ROWS = {
 def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[Diagnosis, Path]:
     """Measure; the folder that the files were written to. ShardError for what is no checkpoint or other data."""
     path = checkpoint_at(Path(place))
-    model = load_model(path)
     dataset = Dataset.open(data or str(run_of(path)))
-    if dataset.vocab_size != model.config.vocab_size:
+    check_tokenizer(path, dataset.tokenizer, str(dataset.path))
+    model = load_model(path)
+    if dataset.length > model.config.max_length:
         raise ShardError(
-            f"{dataset.path} has {dataset.vocab_size} tokens, the checkpoint {model.config.vocab_size}",
+            f"{dataset.path} has sequences of {dataset.length} tokens, {path} takes {model.config.max_length}",
             "give the dataset that it was trained on by --data",
         )
     found = diagnose(model, dataset, held_out_batches(dataset, sequences, 4), torch.device("cpu"))
@@ -77,6 +78,16 @@ def _trainings(path: Path) -> list[Path]:
     configs = [folder.with_name(f"{folder.name.rpartition('-')[0]}.yaml") for folder in folders]
     named = [config if config.exists() else folder for config, folder in zip(configs, folders, strict=True)]
     return list(dict.fromkeys(named))  # a changed arm leaves its former folders
+
+
+def check_tokenizer(path: Path, found: str, place: str) -> None:
+    """ShardError where the checkpoint was trained on another tokenizer than the one `found` at a place."""
+    trained = read_checkpoint(path).origin["dataset"]["tokenizer"]
+    if trained != found:
+        raise ShardError(
+            f"{path} was trained on the tokenizer {trained}, {place} has {found}",
+            "give the run that it was trained on by --data",
+        )
 
 
 def run_of(path: Path) -> Path:

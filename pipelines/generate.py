@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.text import Text
 
 from loopdata.config import parse
-from loopdata.errors import ConfigError, ShardError
+from loopdata.errors import ConfigError
 from loopdata.fim.config import FimConfig
 from loopdata.fim.layouts import Layout, Mode, Parts, render
 from loopdata.fim.repo_level import OURS
 from loopdata.storage import Folder
 from loopdata.tokens.tokenizer import Tokenizer
-from model.checkpoint import load_model, read_checkpoint
+from model.checkpoint import load_model
 from model.generation import generate
 from model.parsing import read_yaml
-from pipelines.diagnose import checkpoint_at, run_of
+from pipelines.diagnose import check_tokenizer, checkpoint_at, run_of
 from pipelines.inspect_shard import tokenizer_of
 
 
@@ -53,19 +53,10 @@ def generate_text(place: str, data: str | None, prefix: str, suffix: str | None,
     path = checkpoint_at(Path(place))
     run = Folder(data or str(run_of(path)))
     tokenizer = tokenizer_of(run)
-    _check_tokenizer(path, tokenizer, run)
+    check_tokenizer(path, tokenizer.digest, run.url)
     ids, stop = _prompt(run, tokenizer, prefix, suffix)
     (found,) = generate(load_model(path), torch.tensor([ids]), **vars(draw), stop=stop)
     return Generated(prefix, tokenizer.decode(found).decode("utf-8", "replace"), suffix, len(found))
-
-
-def _check_tokenizer(path: Path, tokenizer: Tokenizer, run: Folder) -> None:
-    trained = read_checkpoint(path).origin["dataset"]["tokenizer"]
-    if trained != tokenizer.digest:
-        raise ShardError(
-            f"{path} was trained on the tokenizer {trained}, {run.url} has {tokenizer.digest}",
-            "give the run that it was trained on by --data",
-        )
 
 
 def _prompt(run: Folder, tokenizer: Tokenizer, prefix: str, suffix: str | None) -> tuple[list[int], set[int]]:

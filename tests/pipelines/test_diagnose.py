@@ -64,6 +64,22 @@ def test_a_folder_of_trainings_is_no_training_and_names_them(
         assert f"{place} is no training but holds 3; give one of them: {names}" in " ".join(said.err.split())
 
 
+@pytest.mark.parametrize(
+    ("length", "tokenizer", "said"),
+    [
+        (16, "sha256:bbb", "was trained on the tokenizer sha256:aaa, "),
+        (17, "sha256:aaa", "dataset.json has sequences of 17 tokens, "),
+    ],
+)
+def test_other_data_is_refused(
+    trained: Path, tmp_path: Path, length: int, tokenizer: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [Entry("file", split, [[counting(4, length)]]) for split in ("train", "valid")]
+    data = write_dataset(tmp_path / "data", entries, length=length, tokenizer=tokenizer)
+    found = call(capsys, "diagnose", str(trained), "--data", str(data))
+    assert (found.code, said in " ".join(found.err.split())) == (1, True)
+
+
 def test_what_is_no_checkpoint_or_has_no_data_is_refused(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
