@@ -49,7 +49,9 @@ class Generated:
 
 
 def generate_text(place: str, data: str | None, prefix: str, suffix: str | None, draw: Draw) -> Generated:
-    """ConfigError for a prompt that is empty or too long; ShardError for another tokenizer than the model's."""
+    """ConfigError for a prompt that is empty, too long or no UTF-8; ShardError if the model has another tokenizer."""
+    _check_text("prompt", prefix)
+    _check_text("suffix", suffix or "")
     path = checkpoint_at(Path(place))
     run = Folder(data or str(run_of(path)))
     tokenizer = tokenizer_of(run)
@@ -57,6 +59,13 @@ def generate_text(place: str, data: str | None, prefix: str, suffix: str | None,
     ids, stop = _prompt(run, tokenizer, prefix, suffix)
     (found,) = generate(load_model(path), torch.tensor([ids]), **vars(draw), stop=stop)
     return Generated(prefix, tokenizer.decode(found).decode("utf-8", "replace"), suffix, len(found))
+
+
+def _check_text(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the {name} is not text in UTF-8: character {error.start + 1}", "convert it") from None
 
 
 def _prompt(run: Folder, tokenizer: Tokenizer, prefix: str, suffix: str | None) -> tuple[list[int], set[int]]:

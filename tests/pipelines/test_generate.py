@@ -1,5 +1,6 @@
 """`loopdata generate`: a model that has learnt a text by heart writes it on, and fills a hole in the run's layout."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,19 @@ def test_a_hole_begins_as_samples_of_files_do_or_as_a_file_of_a_repository(
     (tmp_path / "run.yaml").write_text(f"samples: {{{samples}}}")
     ids, _ = _prompt(Folder(str(tmp_path)), tokenizer, "a", "b")
     assert tokenizer.decode(ids) == before + b"<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"
+
+
+def test_a_prompt_from_the_input_is_taken_byte_by_byte(
+    trained: str, finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["generate", trained, "--data", str(finished), "--tokens", "1", "--json"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("é\r\n".encode()), "utf-8"))
+    assert json.loads(call(capsys, *words).out)["prefix"] == "é\r\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ab\xff"), "utf-8"))
+    said = call(capsys, *words)
+    assert (said.code, said.err) == (2, "error: the prompt is not text in UTF-8: character 3; convert it\n")
+    said = call(capsys, *words, "--prompt", "ab", "--suffix", "\udcff")
+    assert (said.code, said.err) == (2, "error: the suffix is not text in UTF-8: character 1; convert it\n")
 
 
 def test_what_cannot_be_written_on_is_named(
