@@ -16,8 +16,12 @@ from model.train_config import TrainConfig
 
 # Below this size a CPU gains nothing from bf16, whatever instructions it has.
 _BF16_CPU_PARAMETERS = 1_500_000
-# Dense bf16 operations a second, from the makers' data sheets.
-_PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "GH200": 989e12, "A100": 312e12, "L40S": 362e12}
+# Dense bf16 operations a second, from the makers' data sheets; the first name that is part of the device's counts, so
+# that cards for a slot, which are slower, stand before the others.
+_PEAK_FLOPS = {
+    "H200 NVL": 835e12, "H100 NVL": 835e12, "H100 PCIe": 756e12, "H200": 989e12, "H100": 989e12, "A100": 312e12,
+    "L40S": 362e12,
+}  # fmt: skip
 
 
 def choose_device(name: str, local: int = 0) -> torch.device:

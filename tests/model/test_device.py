@@ -1,11 +1,30 @@
-"""What to do when memory does not suffice."""
+"""What a device can do, and what to do when its memory does not suffice."""
 
 import pytest
 import torch
 
 from loopdata.errors import RunError
-from model.device import enough_memory
+from model.device import enough_memory, utilisation
 from model.train_config import TrainConfig
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA GH200 480GB", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA H100 NVL", 835e12),
+        ("NVIDIA H200 NVL", 835e12),
+        ("NVIDIA GeForce RTX 4090", None),
+    ],
+)
+def test_utilisation_is_a_share_of_what_that_very_card_can_do(
+    name: str, peak: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: name)
+    assert utilisation(1e14, torch.device("cuda")) == (None if peak is None else 1e14 / peak)
+    assert utilisation(1e14, torch.device("cpu")) is None
 
 
 def remedy(bf16: bool = False, **keys: int) -> list[str]:
