@@ -100,6 +100,30 @@ def test_a_folder_without_some_tensor_is_refused_by_its_name(tmp_path: Path) -> 
         read_dense(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"num_hidden_layers": 2}, r"a tensor of \[8, 16\] for 'blocks\.2\..*', its config.json tells of none"),
+        ({"intermediate_size": 25}, r"of \[16, 24\] for 'blocks\.0\.ffn\.down\.weight', .* of one of \[16, 25\]"),
+        ({"vocab_size": None}, r"config\.json: 'vocab_size' is None, no number"),
+    ],
+)
+def test_a_config_that_does_not_fit_its_tensors_is_refused(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    written("Llama", tmp_path)
+    described = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(described | changes))
+    with pytest.raises(ShardError, match=says):
+        read_dense(tmp_path)
+
+
+def test_a_file_of_tensors_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    written("Llama", tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-7])
+    with pytest.raises(ShardError, match=r"model\.safetensors is broken: .*; fetch config\.json and all"):
+        read_dense(tmp_path)
+
+
 def test_blocks_fold_by_the_loop_that_they_will_be_in_or_with_their_neighbours() -> None:
     assert groups_of(6, 3, 2) == [[0, 3], [1, 4], [2, 5]]
     assert groups_of(6, 2, 2) == [[0, 1, 2], [3, 4, 5]]
