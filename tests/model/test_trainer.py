@@ -173,6 +173,19 @@ def test_a_finished_training_is_read_and_not_run_again(training: Keys) -> None:
     assert events == [{"event": "finished", "steps": 6, "recorded": True}]
 
 
+@pytest.mark.parametrize("record", ["", "[]", '{"result": {}, "origin": {}}', None])
+def test_a_record_that_is_broken_is_written_again_from_the_last_checkpoint(
+    training: Keys, tmp_path: Path, record: str | None
+) -> None:
+    first, file = run(training()), tmp_path / "out/result.json"
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps({"result": whole["result"]}) if record is None else record)
+    events: list[dict[str, Any]] = []
+    assert run(training(), events) == first
+    assert [event["event"] for event in events] == ["resumed", "evaluated", "finished"]
+    assert json.loads(file.read_text()) == whole
+
+
 def test_batches_of_a_step_together_give_the_gradient_of_one_batch(training: Keys, tmp_path: Path) -> None:
     run(training(batch_sequences=4, steps=1, out=str(tmp_path / "one")))
     run(training(batch_sequences=2, accumulation=2, steps=1, out=str(tmp_path / "two")))
