@@ -73,9 +73,9 @@ def save_checkpoint(
     origin: Mapping[str, Any],
     keep: int,
 ) -> Path:
-    """Write `folder/step-N`; of the others only the `keep` − 1 before it stay. RunError when the disk refuses.
+    """Write `folder/step-N`; of those before it the `keep` − 1 newest stay. RunError when the disk refuses.
 
-    Later ones are broken, or the training would have gone on from them.
+    Later ones are broken, or the training would have gone on from them: they stay and do not count.
     """
 
     def fill(inside: Path) -> None:
@@ -89,9 +89,8 @@ def save_checkpoint(
         shutil.rmtree(unfinished, ignore_errors=True)
     path = folder / f"step-{progress.step:08d}"
     write_folder(path, fill)
-    kept = [found for found in _folders(folder) if found <= path][-keep:]
-    for other in set(_folders(folder)).difference(kept):
-        shutil.rmtree(other, ignore_errors=True)
+    for old in [found for found in _folders(folder) if found <= path][:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
     return path
 
 

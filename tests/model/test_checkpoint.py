@@ -55,7 +55,10 @@ def test_a_checkpoint_is_kept_where_a_later_one_is_broken(tmp_path: Path) -> Non
         save_checkpoint(tmp_path, module, (optimiser,), Progress(step=step), {}, keep=2)
     (tmp_path / "step-00000100/weights.safetensors").write_bytes(b"half")
     path = save_checkpoint(tmp_path, module, (optimiser,), Progress(step=60), {}, keep=1)
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "step-00000100"]
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert (found.path, found.progress.step) == (path, 60)
 
 
 def test_an_empty_or_missing_folder_has_no_checkpoint(tmp_path: Path) -> None:
