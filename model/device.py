@@ -25,11 +25,15 @@ _PEAK_FLOPS = {
 
 
 def choose_device(name: str, local: int = 0) -> torch.device:
-    """`auto`, `cpu` or `cuda`; `local` is the number of the GPU. ConfigError where there is none."""
+    """`auto`, `cpu` or `cuda`; `local` is the number of the GPU. ConfigError where there is none of that number."""
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("'train.device' is 'cuda', and this machine has none", "give auto or cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
+    if local >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {local + 1} of this machine finds {torch.cuda.device_count()} GPUs", "start one process a GPU"
+        )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)
 

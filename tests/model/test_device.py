@@ -3,9 +3,19 @@
 import pytest
 import torch
 
-from loopdata.errors import RunError
-from model.device import enough_memory, utilisation
+from loopdata.errors import ConfigError, RunError
+from model.device import choose_device, enough_memory, utilisation
 from model.train_config import TrainConfig
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.set_device", lambda _: None)
+    assert choose_device("auto", 1) == torch.device("cuda", 1)
+    with pytest.raises(ConfigError, match="process 3 of this machine finds 2 GPUs; start one process a GPU"):
+        choose_device("auto", 2)
+    assert choose_device("cpu", 2) == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
