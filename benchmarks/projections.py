@@ -86,7 +86,8 @@ def main() -> None:
     texts = [text for text in source_files(60_000_000, step=3) if 500 < len(text) < 60_000]
     draw.shuffle(texts)
     sources = [text for text in texts if text.count("\n\n") > 8][:SOURCES]
-    rest = [text for text in texts if text not in set(sources)][:FILES]
+    taken = set(sources)
+    rest = [text for text in texts if text not in taken][:FILES]
     learn, others = (rows_of(rest[start:stop]) for start, stop in pairwise((0, len(rest) // 2, len(rest))))
     by_source = [edits(text, draw) for text in sources]
     edited = {kind: rows_of([found[at] for found in by_source]) for kind, at in KINDS.items()}

@@ -80,7 +80,7 @@ class Resource:
 _loaded: dict[tuple[str, str], Any] = {}
 
 
-Share = tuple[float, float]  # the least and the greatest
+Between = tuple[float, float]  # the least and the greatest share
 
 
 class Step(ABC):
@@ -116,7 +116,7 @@ class Step(ABC):
             "resources": {name: resource.sha256 for name, resource in sorted(self.resources().items())},
         }
 
-    def expected_drops(self) -> Mapping[str, Share]:
+    def expected_drops(self) -> Mapping[str, Between]:
         """By language, the least and the greatest share that it means to drop, where that is not what others do."""
         return {}
 

@@ -67,6 +67,12 @@ class HashingWriter:
         self._abandoned = False
 
     def write(self, data: Any) -> int:
+        if not self._abandoned:
+            self._state.update(memoryview(data))
+        return self.write_apart(data)
+
+    def write_apart(self, data: Any) -> int:
+        """Write bytes that the digest of the file leaves out: theirs stands in what it covers."""
         view = memoryview(data)
         if self._abandoned:
             return view.nbytes
@@ -74,7 +80,6 @@ class HashingWriter:
             self._stream.write(view)
         except OSError as error:
             raise _refusal(self._where, error) from error
-        self._state.update(view)
         self.num_bytes += view.nbytes
         return view.nbytes
 

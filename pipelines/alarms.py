@@ -20,7 +20,7 @@ from loopdata.engine.ledger import totals
 from loopdata.engine.tables import read_tables
 from loopdata.engine.unit import Count, Group, Manifest
 from loopdata.errors import ConfigError, StageError
-from loopdata.stage import Share, Step
+from loopdata.stage import Between, Step
 from loopdata.storage import Folder
 from loopdata.syntax import language_names
 from pipelines.places import fate_line, place_name
@@ -32,25 +32,25 @@ def _ordered(share: tuple[float, float]) -> tuple[float, float]:
     return share
 
 
-Shares = Annotated[tuple[float, float], AfterValidator(_ordered)]
+Bounds = Annotated[tuple[float, float], AfterValidator(_ordered)]
 Action = Literal["warn", "stop"]
-Meant = Mapping[str, Mapping[str, Share]]  # what each stage, by label, means to drop of a language
+Meant = Mapping[str, Mapping[str, Between]]  # what each stage, by label, means to drop of a language
 
 
 class StageAlarms(Strict):
     """What is expected of one stage; the range of a language counts before that of a source, that before `dropped`, and
     all before what the stage says of itself and the general range."""
 
-    dropped: Shares | None = None
-    languages: dict[str, Shares] = Field(default_factory=dict)
-    sources: dict[str, Shares] = Field(default_factory=dict)
+    dropped: Bounds | None = None
+    languages: dict[str, Bounds] = Field(default_factory=dict)
+    sources: dict[str, Bounds] = Field(default_factory=dict)
     action: Action | None = None
 
 
 class AlarmsSection(Strict):
     """`dropped`: the share of documents that a stage may drop of a language or source; `stages` by label."""
 
-    dropped: Shares = (0.0, 0.9)
+    dropped: Bounds = (0.0, 0.9)
     min_documents: int = Field(default=100, ge=1)
     action: Action = "warn"
     stages: dict[str, StageAlarms] = Field(default_factory=dict)
@@ -100,7 +100,7 @@ def find_alarms(counts: list[Count], section: AlarmsSection, meant: Meant | None
     return [alarm for count in counts for alarm in _of_stage(count, section, (meant or {}).get(count.stage, {}))]
 
 
-def _of_stage(count: Count, section: AlarmsSection, meant: Mapping[str, Share]) -> Iterator[Alarm]:
+def _of_stage(count: Count, section: AlarmsSection, meant: Mapping[str, Between]) -> Iterator[Alarm]:
     stage = section.stages.get(count.stage, StageAlarms())
     found: set[tuple[str, str]] = set()
     for source, language, group in _groups(count):
@@ -129,7 +129,7 @@ def _groups(count: Count) -> list[tuple[str, str, Group]]:
     return [*whole, *(("", language, group) for language, group in sorted(languages.items())), *pairs]
 
 
-def _expected(stage: StageAlarms, source: str, language: str) -> Share | None:
+def _expected(stage: StageAlarms, source: str, language: str) -> Between | None:
     """What the run file expects of this stage."""
     return stage.languages.get(language) or stage.sources.get(source) or stage.dropped
 

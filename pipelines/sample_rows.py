@@ -183,9 +183,8 @@ class _Part:
         if hole or alone:
             row |= {"row": self._numbers[parents[-1]], "path": document.path, "start": start, "end": end}
         if not hole.get("kind"):
-            return row | {
-                "plain": hole.get("left", REST if alone and (start, end) != (0, len(document.text)) else "not_drawn")
-            }
+            rest = alone and (start, end) != (0, len(document.text))
+            return row | {"plain": hole.get("left", REST if rest else "not_drawn")}
         bounds = [hole[name] for name in ("start", "middle_start", "middle_end", "end")]
         parts = (document.text[first:last].decode() for first, last in pairwise(bounds))
         row |= dict(zip(("prefix", "middle", "suffix"), parts, strict=True))

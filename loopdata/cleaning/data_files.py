@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 from loopdata import schema
 from loopdata.cleaning.data_kinds import TABLES, is_data, is_lines, shape
 from loopdata.config import Strict, nearest
-from loopdata.stage import Fate, Outcome, Share, Stage, unit_interval
+from loopdata.stage import Between, Fate, Outcome, Stage, unit_interval
 
 DEFAULT_SHARES = {
     "CSV": 0.2,
@@ -80,7 +80,7 @@ class DataFiles(Stage):
         for name in ("doc_id", "category", "repo", "path", "text", "text_id", "language", "num_bytes")
     }
 
-    def expected_drops(self) -> dict[str, Share]:
+    def expected_drops(self) -> dict[str, Between]:
         """A sample is meant to be small; that nothing of a language stays is not meant."""
         return {language: (0.0, _ALMOST_ALL) for language, share in self.config.keep_share.items() if share < 1}
 

@@ -112,8 +112,8 @@ class AgainstIndex(CorpusStage):
     def reduce(self, step: Round, table: pa.Table) -> pa.Table:
         """Each new document with the indexed ones that share a band with it."""
         keys = table["key"].to_numpy()
-        rows = pa.concat_tables([MET.empty_table(), *(_joined(table, keys, *found) for found in self._found(keys))])
-        return rows.group_by(MET.names, use_threads=False).aggregate([])
+        rows = (_once(_joined(table, keys, *found)) for found in self._found(keys))  # two meet in many bands
+        return _once(pa.concat_tables([MET.empty_table(), *rows]))
 
     def _found(self, keys: Hashes) -> Iterator[tuple[int, pa.Table]]:
         """What the index holds under these keys, by segment: of each key the first LISTED."""
@@ -184,6 +184,10 @@ def _joined(table: pa.Table, keys: Hashes, segment: int, found: pa.Table) -> pa.
     asked = table.take(pa.array(np.arange(counts.sum()) + np.repeat(start - (ends - counts), counts)))
     segments = pa.repeat(pa.scalar(segment, pa.uint32()), asked.num_rows)
     return pa.table([asked["unit"], asked["doc"], segments, indexed["at"], indexed["size"]], schema=MET)
+
+
+def _once(rows: pa.Table) -> pa.Table:
+    return rows.group_by(rows.column_names, use_threads=False).aggregate([])
 
 
 def _parts(met: pa.Table) -> Iterator[pa.Table]:

@@ -228,7 +228,9 @@ class Index:
         except FileNotFoundError:
             raise self._gone(segment.bands_name) from None
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise self._broken(segment.bands_name, str(error)) from error
+            if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+                raise self._unread(segment.bands_name, error) from error
+            raise self._broken(segment.bands_name, str(error)) from error  # pyarrow raises a bare OSError, too
 
     def records(self, segment: int, places: Sequence[int], sizes: Sequence[int]) -> list[Record]:
         """Records of one segment by their place and size in bytes. StageError as of `meeting`."""
@@ -238,8 +240,8 @@ class Index:
             raw = list(self.folder.read_ranges(wanted))
         except FileNotFoundError:
             raise self._gone(name) from None
-        except OSError as error:  # of the storage: no fault of the documents that ask
-            raise StageError(f"{self.folder.url}/{name} cannot be read: {error}", "run again") from error
+        except OSError as error:
+            raise self._unread(name, error) from error
         return [self._record(name, entry) for entry in raw]
 
     def __iter__(self) -> Iterator[Record]:
@@ -259,6 +261,10 @@ class Index:
 
     def _gone(self, name: str) -> StageError:
         return StageError(f"{self.folder.url}/{name} is gone", "save the index again")
+
+    def _unread(self, name: str, error: BaseException) -> StageError:
+        """Of the storage: no fault of the index, nor of the documents that ask."""
+        return StageError(f"{self.folder.url}/{name} cannot be read: {error}", "run again")
 
     def _broken(self, name: str, cause: str) -> StageError:
         return StageError(f"{self.folder.url}/{name} is broken: {' '.join(cause.split())}", "save the index again")

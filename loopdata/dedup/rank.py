@@ -76,6 +76,8 @@ def _encoded(values: pa.Array, name: str, who: str) -> pa.Array:
 
 
 def _of_integers(values: pa.Array) -> pa.Array:
+    if pa.types.is_uint64(values.type):
+        return _of_unsigned(pc.fill_null(values, 0).to_numpy(zero_copy_only=False))
     numbers = pc.fill_null(values.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
     return _of_unsigned(numbers.view(np.uint64) ^ _SIGN)
 

@@ -10,6 +10,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -54,23 +55,21 @@ class Attempt:
     @contextlib.contextmanager
     def table(self, label: str, schema: pa.Schema) -> Iterator[TableWriter]:
         """Write a table as the output `label`."""
-        name = f"{self.stem(label)}.parquet"
-        with self.folder.create(name) as stream:
+        with self.file(label, ".parquet") as stream:
             writer = TableWriter(stream, schema)
             yield writer
             writer.close()
-        self._outputs[label] = Output(name, stream.num_bytes, stream.hexdigest(), writer.rows)
+        self._outputs[label] = replace(self._outputs[label], rows=writer.rows)
 
     @contextlib.contextmanager
     def parts(self, label: str, schema: pa.Schema) -> Iterator[PartWriter]:
         """Write a file of parts as the output `label`; `part_file` finds it by the manifest."""
-        name = f"{self.stem(label)}.parts"
-        with self.folder.create(name) as stream:
+        with self.file(label, ".parts") as stream:
             writer = PartWriter(stream, schema)
             yield writer
             writer.close()
-        self._outputs[label] = Output(name, stream.num_bytes, stream.hexdigest(), writer.rows)
-        self.figures[f"{label}.index"] = [len(writer.parts), writer.index]
+        self._outputs[label] = replace(self._outputs[label], rows=writer.rows)
+        self.figures[f"{label}.parts"] = len(writer.parts)
 
     @contextlib.contextmanager
     def file(self, label: str, suffix: str) -> Iterator[HashingWriter]:

@@ -68,9 +68,9 @@ class Shares:
         names, sizes, digests = (column[order] for column in columns)
         starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
         sums, stops = np.add.reduceat(sizes, starts).tolist(), [*starts[1:].tolist(), len(names)]
-        raw = memoryview(digests.tobytes())
+        raw, width = memoryview(digests.tobytes()), digests.dtype.itemsize
         for name, start, stop, size in zip(names[starts].tolist(), starts.tolist(), stops, sums, strict=True):
-            self._states.setdefault(name, hashlib.sha256()).update(raw[32 * start : 32 * stop])
+            self._states.setdefault(name, hashlib.sha256()).update(raw[width * start : width * stop])
             self._bytes[name] = self._bytes.get(name, 0) + size
 
     def publish(self) -> None:
@@ -164,6 +164,16 @@ def sort_rows(table: pa.Table) -> pa.Table:
     same = keys[1:] == keys[:-1]
     again = np.flatnonzero((np.append(same, False) | np.append(False, same))[: len(keys)])
     if len(again):
-        by = [(name, "ascending") for name in dict.fromkeys(("key", *table.column_names))]
-        order[again] = order[again][pc.sort_indices(table.take(pa.array(order[again])), sort_keys=by)]
+        order[again] = order[again][_by_all_columns(table, pa.array(order[again]))]
     return table.take(pa.array(order)).combine_chunks()
+
+
+def _by_all_columns(table: pa.Table, rows: pa.Array) -> pa.Array:
+    """The order of some rows. Large columns are copied only where those before leave rows that are alike."""
+    names = list(dict.fromkeys(("key", *table.column_names)))
+    large = (at for at, name in enumerate(names) if pa.types.is_large_binary(table.schema.field(name).type))
+    for by in (names[: next(large, None)], names):
+        some = table.select(by).take(rows)
+        if len(by) == len(names) or some.group_by(by, use_threads=False).aggregate([]).num_rows == len(rows):
+            break
+    return pc.sort_indices(some, sort_keys=[(name, "ascending") for name in by])

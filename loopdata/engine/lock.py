@@ -85,7 +85,8 @@ def _lease(run: Folder) -> Iterator[None]:
     renewing = threading.Thread(target=_renew, args=(run, me, stop, lost), daemon=True)
     renewing.start()
     try:
-        yield
+        with _heard(lost):
+            yield
     except KeyboardInterrupt:
         if lost.is_set():
             raise RunError(f"the lease of {run.url} was lost: another driver took it over", "run again") from None
@@ -95,6 +96,24 @@ def _lease(run: Folder) -> Iterator[None]:
         renewing.join()
         if _current(run).get("id") == me["id"]:
             run.remove(NAME)
+
+
+@contextlib.contextmanager
+def _heard(lost: threading.Event) -> Iterator[None]:
+    """SIGINT ends a driver whose lease is lost, also where it is ignored: in what a shell starts in the background."""
+
+    def end(number: int, frame: object) -> None:
+        if lost.is_set():
+            raise KeyboardInterrupt
+
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _current(run: Folder) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Files of parts: rows under names, back to back, each found by its range of bytes alone.
 
-Enters: tables, each under a name (uint64, evenly spread). Leaves: a file of Arrow IPC streams (lz4), one a part, and
-behind the last one an index: a record a part, sorted by name. Reading a part is one ranged read, checked against its
-SHA-256; finding it is another, of the few records among which an evenly spread name must lie. The same rows under the
-same names give the same bytes. Limit: a part holds some PART_BYTES; one larger row makes a larger part.
+Enters: tables, each under a name (uint64, evenly spread). Leaves: a file of Arrow IPC streams, one a part, lz4 unless
+a column is `large_binary` (packed hashes, which nothing makes smaller), and behind the last one an index: a record a
+part, sorted by name. Reading a part is one ranged read, checked against its XXH3; finding it is another, of the few
+records among which an evenly spread name must lie. The same rows under the same names give the same bytes. Limit: a
+part holds some PART_BYTES; one larger row makes a larger part.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from math import isqrt
 
 import numpy as np
 import pyarrow as pa
+from xxhash import xxh3_128_digest
 
 from loopdata.engine.tables import payload_bytes
 from loopdata.engine.unit import UNKNOWN, Manifest
@@ -23,9 +25,10 @@ PART_BYTES = 16 << 20
 WINDOW = 64  # records of an index that are read first: partitions lie where they should, a few hundred units nearly so
 
 RECORD = np.dtype(
-    [("name", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("rows", "<u8"), ("num_bytes", "<u8"), ("digest", "V32")]
+    [("name", "<u8"), ("offset", "<u8"), ("length", "<u8"), ("rows", "<u8"), ("num_bytes", "<u8"), ("digest", "V16")]
 )
 _WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_WRITE_AS_IT_IS = pa.ipc.IpcWriteOptions(use_threads=False)
 _READ = pa.ipc.IpcReadOptions(use_threads=False)
 
 
@@ -46,7 +49,7 @@ class PartFile:
 
 @dataclass(frozen=True)
 class Part:
-    """Where a part lies; its rows, their bytes in memory, and the SHA-256 of what is stored."""
+    """Where a part lies; its rows, their bytes in memory, and the XXH3 (128 bits) of what is stored."""
 
     place: Range
     rows: int
@@ -60,9 +63,10 @@ class PartWriter:
     def __init__(self, sink: HashingWriter, schema: pa.Schema) -> None:
         self.schema = schema
         self.rows = 0
-        self.index = ""
         self.parts: list[tuple[int, int, int, int, int, bytes]] = []
         self._sink = sink
+        hashes = any(pa.types.is_large_binary(field.type) for field in schema)
+        self._options = _WRITE_AS_IT_IS if hashes else _WRITE
 
     def write(self, name: int, table: pa.Table, rows: np.ndarray | None = None) -> None:
         """Add the given rows of a table, or all, under a name: as one part, or as several where they are large.
@@ -73,6 +77,7 @@ class PartWriter:
         taken = table.take(pa.array(rows)).combine_chunks()
         num_bytes = payload_bytes(taken)
         if num_bytes > PART_BYTES and len(rows) > 1:
+            del taken  # which may be as large as the table
             for some in np.array_split(rows, min(len(rows), -(-num_bytes // PART_BYTES))):
                 self.write(name, table, some)
         elif len(rows):
@@ -80,18 +85,16 @@ class PartWriter:
 
     def _add(self, name: int, table: pa.Table, num_bytes: int) -> None:
         stored = pa.BufferOutputStream()
-        with pa.ipc.new_stream(stored, self.schema, options=_WRITE) as stream:
+        with pa.ipc.new_stream(stored, self.schema, options=self._options) as stream:
             stream.write_table(table)
         data = stored.getvalue()
-        digest = hashlib.sha256(data).digest()
+        digest = xxh3_128_digest(data)
         self.parts.append((name, self._sink.tell(), data.size, table.num_rows, num_bytes, digest))
-        self._sink.write(data)
+        self._sink.write_apart(data)
         self.rows += table.num_rows
 
     def close(self) -> None:
-        index = np.array(sorted(self.parts, key=lambda part: part[:2]), RECORD).tobytes()
-        self._sink.write(index)
-        self.index = hashlib.sha256(index).hexdigest()
+        self._sink.write(np.array(sorted(self.parts, key=lambda part: part[:2]), RECORD).tobytes())
 
 
 def part_file(manifest: Manifest, label: str) -> PartFile:
@@ -99,7 +102,7 @@ def part_file(manifest: Manifest, label: str) -> PartFile:
     if not manifest.known:
         return PartFile(UNKNOWN, 0, 0, UNKNOWN)
     output = manifest.output(label)
-    return PartFile(output.name, output.num_bytes, *manifest.figures[f"{label}.index"])
+    return PartFile(output.name, output.num_bytes, manifest.figures[f"{label}.parts"], output.sha256)
 
 
 def read_indexes(folder: Folder, files: Sequence[PartFile]) -> Iterator[np.ndarray]:
@@ -147,7 +150,7 @@ def read_parts(folder: Folder, parts: Iterable[Part]) -> Iterator[pa.Table]:
     """The rows of each part. RunError where they are not what was written."""
     parts = list(parts)
     for part, raw in zip(parts, _read(folder, [part.place for part in parts]), strict=True):
-        if hashlib.sha256(raw).digest() != part.digest:
+        if xxh3_128_digest(raw) != part.digest:
             raise _broken(folder, part.place)
         with pa.ipc.open_stream(raw, options=_READ) as stream:
             yield stream.read_all()

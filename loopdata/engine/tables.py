@@ -17,7 +17,7 @@ from loopdata.schema import cast
 from loopdata.storage import Folder, HashingWriter
 
 MAX_ROWS = 10_000
-MAX_BYTES = 32 << 20
+MAX_BYTES = 8 << 20
 LEVEL = 1  # of zstd: half the time of 3 for a tenth to a sixth more bytes
 PLAIN = frozenset({"content", "text", "doc_id", "blob_id", "text_id", "sample_id", "subject", "ref", "segments"})
 

@@ -155,9 +155,12 @@ class Map:
     unit: str
 
     def identity(self) -> Mapping[str, Any]:
-        unit = self.unit if self.documents else None  # it stands in the rows, and is another behind another phase
-        turn = {"round": self.round.name, "partitions": self.round.partitions}
-        return {"step": self.step.identity(), "unit": unit} | turn
+        return {
+            "step": self.step.identity(),
+            "unit": self.unit if self.documents else None,  # it stands in the rows, and is another behind another phase
+            "round": self.round.name,
+            "partitions": self.round.partitions,
+        }
 
     def run(self, attempt: Attempt) -> None:
         of_documents = self._of_documents(attempt, self.documents) if self.documents else ()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from loopdata.engine.attempt import Attempt
 
 # What decides the bytes of an output besides the task itself: the layout written here, and Parquet's writer.
-ENVIRONMENT = {"format": 3, "pyarrow": pa.__version__}
+ENVIRONMENT = {"format": 4, "pyarrow": pa.__version__}
 
 UNKNOWN = "?"
 
@@ -35,7 +35,10 @@ def unit_number(unit: str) -> int:
 
 @dataclass(frozen=True)
 class Output:
-    """A file that a unit wrote: name below the run folder, bytes, SHA-256, rows where it is a table."""
+    """A file that a unit wrote: name below the run folder, bytes, SHA-256, rows where it is a table.
+
+    The SHA-256 of a file of parts is that of its index, which holds digests of the parts.
+    """
 
     name: str
     num_bytes: int

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -175,6 +176,7 @@ def test_a_column_of_another_stage_is_needed_of_whatever_type() -> None:
 
 VALUES = {
     "integer": st.integers(-(2**63), 2**63 - 1),
+    "unsigned integer": st.integers(0, 2**64 - 1).map(np.uint64),
     "text": st.text(st.sampled_from("\0\1ab\xff\uffff"), max_size=4),
     "float": st.floats(allow_nan=False),
 }

@@ -184,9 +184,11 @@ def test_a_storage_that_fails_ends_the_run_and_no_document(tmp_path: Path, monke
     def reset(*_: Any) -> Any:
         raise ConnectionResetError("reset by peer")
 
-    monkeypatch.setattr(Folder, "read_ranges", reset)  # of records: bands are read as a stream
-    with pytest.raises(StageError, match=r"segments/00000\.records cannot be read: reset by peer; run again"):
-        against(path, {"copy": words(0, 190)})
+    for method, name in (("read_ranges", "records"), ("open", r"bands\.parquet")):
+        with monkeypatch.context() as broken:
+            broken.setattr(Folder, method, reset)
+            with pytest.raises(StageError, match=rf"segments/00000\.{name} cannot be read: reset by peer; run again"):
+                against(path, {"copy": words(0, 190)})
 
 
 def test_an_index_of_many_segments_answers_as_one_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,15 @@ def test_rows_are_sorted_whether_few_or_many_keys_are_shared(keys: list[int], na
     assert exchange.sort_rows(table).equals(table.sort_by(by).combine_chunks())
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.binary(max_size=1), st.integers(0, 2)), max_size=20))
+def test_large_columns_count_where_those_before_them_are_alike(rows: list[tuple[int, int, bytes, int]]) -> None:
+    kinds = {"key": pa.uint64(), "rank": pa.int64(), "grams": pa.large_binary(), "unit": pa.int64()}
+    columns = zip(*rows, strict=True) if rows else [[], [], [], []]
+    table = pa.table(list(columns), schema=pa.schema(kinds))
+    assert exchange.sort_rows(table).to_pylist() == [dict(zip(kinds, row, strict=True)) for row in sorted(rows)]
+
+
 def test_one_partition_gets_everything_and_no_rows_are_no_tables(folder: Folder) -> None:
     assert received(folder, emitted(folder, [[(TOP, "b")], [(0, "a")], []], 1), 1) == [[[(0, "a"), (TOP, "b")]]]
     assert received(folder, emitted(folder, [[], []], 2), 2) == [[], []]

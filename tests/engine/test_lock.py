@@ -101,3 +101,16 @@ def test_a_driver_whose_lease_is_in_other_hands_stops_and_leaves_it_there(remote
             remote.write_atomic(NAME, lease(time.time()))
             time.sleep(0.1)
     assert json.loads(remote.read(NAME))["host"] == "elsewhere"
+
+
+def test_a_lost_lease_stops_a_driver_that_ignores_interruptions(remote: Folder) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(RunError, match="another driver took it over"), locked(remote):
+            signal.raise_signal(signal.SIGINT)
+            for _ in range(600):
+                remote.write_atomic(NAME, lease(time.time()))
+                time.sleep(0.1)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -29,7 +29,7 @@ def write(folder: Folder, rows: list[tuple[int, pa.Table]], schema: pa.Schema = 
         for name, table in rows:
             writer.write(name, table)
         writer.close()
-    return PartFile(NAME, sink.num_bytes, len(writer.parts), writer.index)
+    return PartFile(NAME, sink.num_bytes, len(writer.parts), sink.hexdigest())
 
 
 def numbers(*values: int) -> pa.Table:
