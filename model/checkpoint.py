@@ -2,15 +2,15 @@
 
 Enters: a model, its optimisers, a Progress. Leaves: `step-00000100/` with `weights.safetensors`,
 `optimiser.safetensors` (the optimiser's tensors by the names of their parameters, and the random states) and
-`state.json`, which names the digests of both. A folder whose files do not have them is passed over for the one before.
-Limit: one process writes; weights are saved as they are on its device.
+`state.json`, which names the digests of both. A folder whose files do not have them is passed over for the one before;
+where none is whole, that is an error. Limit: one process writes; weights are saved as they are on its device.
 """
 
 import json
 import math
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ from model.parsing import parse
 
 WEIGHTS, OPTIMISER, STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
 _FORMAT = 2
+_BEFORE = "take the checkpoint before it"
+
+
+class BrokenCheckpointError(ShardError):
+    """Files of a checkpoint are missing, cut off or changed."""
 
 
 @dataclass
@@ -45,11 +50,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint on disk. `origin` says what it was trained as and on."""
+    """A whole checkpoint on disk. `origin` says what it was trained as and on, `passed_over` what newer ones lack."""
 
     path: Path
     progress: Progress
     origin: dict[str, Any]
+    passed_over: tuple[str, ...] = ()
 
     def load(self, model: nn.Module, optimisers: Optimisers = ()) -> None:
         """Put the weights, and with optimisers their state and the random states, where they were."""
@@ -67,7 +73,10 @@ def save_checkpoint(
     origin: Mapping[str, Any],
     keep: int,
 ) -> Path:
-    """Write `folder/step-N` and remove all but the `keep` newest. RunError when the disk refuses."""
+    """Write `folder/step-N`; of those before it the `keep` − 1 newest stay. RunError when the disk refuses.
+
+    Later ones are broken, or the training would have gone on from them: they stay and do not count.
+    """
 
     def fill(inside: Path) -> None:
         save_file({n: t.detach().contiguous() for n, t in model.state_dict().items()}, inside / WEIGHTS)
@@ -80,22 +89,32 @@ def save_checkpoint(
         shutil.rmtree(unfinished, ignore_errors=True)
     path = folder / f"step-{progress.step:08d}"
     write_folder(path, fill)
-    for old in _folders(folder)[:-keep]:
+    for old in [found for found in _folders(folder) if found <= path][:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return path
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint in `folder` that is whole, or None. ShardError where one is of another format."""
-    found = (read_checkpoint(path) for path in reversed(_folders(folder)))
-    return next((checkpoint for checkpoint in found if checkpoint is not None), None)
+    """The newest checkpoint in `folder` that is whole, or None where there is no checkpoint.
 
-
-def read_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint in the folder `path`; None where files are missing, cut off or changed.
-
-    ShardError where it is of another format: to pass it over would be to begin anew, and to remove it in the end.
+    ShardError where all are broken, or one is of another format: to pass that over would be to begin anew, and to
+    remove it in the end.
     """
+    broken: list[str] = []
+    for path in reversed(_folders(folder)):
+        try:
+            return replace(read_checkpoint(path), passed_over=tuple(broken))
+        except BrokenCheckpointError as error:
+            broken.append(error.message)
+    if broken:
+        raise ShardError(
+            f"no checkpoint in {folder} is whole: {'; '.join(broken)}", f"remove {folder} to train from the start"
+        )
+    return None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in the folder `path`. BrokenCheckpointError names the file; another format is a ShardError."""
     try:
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
         if state["format"] != _FORMAT:
@@ -103,31 +122,41 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
                 f"{path} has format {state['format']}, this loopdata reads {_FORMAT}",
                 "go on with the version that wrote it, or give another `out`",
             )
-        if any(digest_of(path / name) != digest for name, digest in state["files"].items()):
-            return None
-        return Checkpoint(path, Progress(**state["progress"]), state["origin"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        changed = [path / name for name, digest in state["files"].items() if digest_of(path / name) != digest]
+        found = Checkpoint(path, Progress(**state["progress"]), state["origin"])
+    except OSError as error:
+        raise BrokenCheckpointError(f"{error.filename or path} cannot be read: {error.strerror}", _BEFORE) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenCheckpointError(f"{path / STATE} is cut off or changed", _BEFORE) from error
+    if changed:
+        raise BrokenCheckpointError(f"{changed[0]} is cut off or changed", _BEFORE)
+    return found
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> LoopedTransformer:
     """The trained model of a checkpoint folder. ShardError when it is not whole."""
     checkpoint = read_checkpoint(path)
-    if checkpoint is None:
-        raise ShardError(f"{path} is no whole checkpoint", "take the one before it")
     model = LoopedTransformer(parse(ModelConfig, checkpoint.origin["model"], "model")).to(device)
     checkpoint.load(model)
     return model
 
 
 def check_origin(found: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
-    """Both must say the same. ShardError for other data, ConfigError for another model or training; both are named."""
+    """All that is wanted must be found. ShardError for other data, ConfigError for another model or training."""
     remedy = f"give another `out`, or remove {path} to train anew"
     for part, kind in (("dataset", ShardError), ("model", ConfigError), ("train", ConfigError)):
-        for key, value in wanted[part].items():
-            there = found.get(part, {}).get(key)
-            if there != value:
-                raise kind(f"{part}.{key} of {path} is {there!r}, this training has {value!r}", remedy)
+        for key, there, value in _differences(found.get(part, {}), wanted[part], part):
+            raise kind(f"{key} of {path} is {there!r}, this training has {value!r}", remedy)
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key, what is found, what is wanted; a key that is not wanted is not compared."""
+    for key, value in wanted.items():
+        there = found.get(key)
+        if isinstance(there, dict) and isinstance(value, dict):
+            yield from _differences(there, value, f"{place}.{key}")
+        elif there != value:
+            yield f"{place}.{key}", there, value
 
 
 def _folders(folder: Path) -> list[Path]:

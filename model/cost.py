@@ -15,10 +15,10 @@ def count_parameters(model: LoopedTransformer) -> dict[str, int]:
     return {"total": total, "non_embedding": total - tables}
 
 
-def flops_per_token(model: LoopedTransformer, length: int) -> int:
-    """Operations a token in training, for sequences of `length` tokens."""
-    config = model.config
+def flops_per_token(model: LoopedTransformer, length: int, loops: int | None = None) -> int:
+    """Operations a token in training, for sequences of `length` tokens; of all loops, or of the first `loops`."""
+    config, loops = model.config, loops or model.config.loops
     block = sum(parameter.numel() for parameter in model.blocks.parameters())
     width = config.layers * config.heads * config.head_dim
-    local = 12 * width * min(config.window, length // 2) * (config.loops - 1)
-    return 6 * (config.loops * block + model.readout.numel()) + 6 * width * length * config.loops + local
+    local = 12 * width * min(config.window, length // 2) * (loops - 1)
+    return 6 * (loops * block + model.readout.numel()) + 6 * width * length * loops + local

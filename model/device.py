@@ -12,19 +12,28 @@ from typing import Any
 import torch
 
 from loopdata.errors import ConfigError, RunError
+from model.train_config import TrainConfig
 
 # Below this size a CPU gains nothing from bf16, whatever instructions it has.
 _BF16_CPU_PARAMETERS = 1_500_000
-# Dense bf16 operations a second, from the makers' data sheets.
-_PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "GH200": 989e12, "A100": 312e12, "L40S": 362e12}
+# Dense bf16 operations a second, from the makers' data sheets; the first name that is part of the device's counts, so
+# that cards for a slot, which are slower, stand before the others.
+_PEAK_FLOPS = {
+    "H200 NVL": 835e12, "H100 NVL": 835e12, "H100 PCIe": 756e12, "H200": 989e12, "H100": 989e12, "A100": 312e12,
+    "L40S": 362e12,
+}  # fmt: skip
 
 
 def choose_device(name: str, local: int = 0) -> torch.device:
-    """`auto`, `cpu` or `cuda`; `local` is the number of the GPU. ConfigError where there is none."""
+    """`auto`, `cpu` or `cuda`; `local` is the number of the GPU. ConfigError where there is none of that number."""
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("'train.device' is 'cuda', and this machine has none", "give auto or cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
+    if local >= torch.cuda.device_count():
+        raise ConfigError(
+            f"process {local + 1} of this machine finds {torch.cuda.device_count()} GPUs", "start one process a GPU"
+        )
     torch.cuda.set_device(local)
     return torch.device("cuda", local)
 
@@ -55,20 +64,34 @@ def peak_megabytes(device: torch.device) -> float:
 
 
 @contextmanager
-def enough_memory(batch_sequences: int, accumulation: int) -> Iterator[None]:
-    """Turn running out of memory into a RunError that says what to lower."""
+def enough_memory(config: TrainConfig, bf16: bool) -> Iterator[None]:
+    """Turn running out of memory into a RunError that says what to lower; `bf16` is whether autocast is on already."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(config, bf16) from error
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):  # torch has no type of its own for a CPU's memory
+            raise
+        raise _out_of_memory(config, bf16) from error
+
+
+def _out_of_memory(config: TrainConfig, bf16: bool) -> RunError:
+    """The remedies stand in the order of what they cost: the same training, more devices, another training."""
+    size, remedies = config.batch_sequences, []
+    if size > 1:
         # A divisor, so that a step has as many sequences as before and its checkpoints still fit.
-        fewer = max((n for n in range(1, batch_sequences) if batch_sequences % n == 0), default=1)
-        more = accumulation * (batch_sequences // fewer)
-        remedy = (
-            f"--set batch_sequences={fewer} --set accumulation={more} takes less and trains alike"
-            if batch_sequences > 1
-            else "take a smaller model, or pack shorter sequences"
-        )
-        raise RunError(f"out of memory with {batch_sequences} sequences at once", remedy) from error
+        fewer = max(n for n in range(1, size) if size % n == 0)
+        more = config.accumulation * (size // fewer)
+        remedies.append(f"--set batch_sequences={fewer} --set accumulation={more} takes less and trains alike")
+    remedies.append(
+        f"--set context_parallel={2 * config.context_parallel} and twice the processes of torchrun, each on a device "
+        "of its own, share each sequence and train alike"
+    )
+    if not bf16:
+        remedies.append("--set dtype=bf16 takes less, from the start in another `out`")
+    remedies.append("as the last way, pack shorter sequences or take a smaller model")
+    return RunError(f"out of memory with {size} sequence{'s' * (size > 1)} at once", "; ".join(remedies))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kernels.documents import Documents
+from loopdata.errors import ShardError
 from loopdata.tokens.shards import Dataset
 from model.context import LoopGradient, Place, Whole
 from model.cost import flops_per_token
@@ -90,12 +91,17 @@ class _Sums:
 
 @torch.no_grad()
 def diagnose(model: LoopedTransformer, dataset: Dataset, batches: Iterable[Batch], device: torch.device) -> Diagnosis:
-    """Measure every loop over `batches`, which are gone through once, or twice where the model shifts."""
+    """Measure every loop over `batches`, which are gone through once, or twice where the model shifts.
+
+    ShardError where no token of them carries loss.
+    """
     kept = list(batches)
     sums = _Sums(model.config.loops)
     bytes_V = torch.tensor(dataset.token_bytes, dtype=torch.int64)
     for batch in kept:
         _add(sums, model, batch, bytes_V, device, max(1, SAMPLED // max(len(kept), 1)))
+    if not sums.targets:
+        raise ShardError(f"{dataset.path} holds out no token that carries loss", "hold out more by `split.valid`")
     measures = [_measures(sums, loop) for loop in range(model.config.loops)]
     flops = flops_per_token(model, dataset.length)
     return Diagnosis(
@@ -119,13 +125,13 @@ def _add(sums: _Sums, model: LoopedTransformer, batch: Batch, bytes_V: Tensor, d
     states = [state_BTD[counted_BT].float() for state_BTD in raw]
     sums.targets += len(targets_N)
     sums.bytes += int(bytes_V[targets_N.cpu()].sum())
-    every = max(1, len(targets_N) // rows)
+    every = -(-len(targets_N) // rows)
     before: Tensor | None = None
     for loop, state_ND in enumerate(states):
         logits_NV = (model.read(raw[loop])[counted_BT] @ model.readout.T).float().log_softmax(-1)
         sums.nats[loop] -= float(logits_NV.gather(1, targets_N[:, None]).double().sum())
         sums.norm[loop] += float(state_ND.norm(dim=-1).double().sum())
-        sums.states[loop].append(state_ND[::every][:rows].cpu())
+        sums.states[loop].append(state_ND[::every].cpu())
         if before is not None:
             _compare(sums, loop, states, logits_NV, before, targets_N)
         before = logits_NV
@@ -148,8 +154,7 @@ def _compare(
 
 
 def _measures(sums: _Sums, loop: int) -> LoopMeasures:
-    count = max(sums.targets, 1)
-    state_SD = torch.cat(sums.states[loop]) if sums.states[loop] else torch.zeros(0, 1)
+    count, state_SD = sums.targets, torch.cat(sums.states[loop])
     found = LoopMeasures(
         loop + 1,
         bits_per_byte=sums.nats[loop] / (math.log(2) * max(sums.bytes, 1)),
@@ -176,8 +181,6 @@ def _spread(gate_N: Tensor) -> list[float]:
 
 def effective_rank(state_SD: Tensor) -> float:
     """exp of the entropy of the squared singular values (Roy & Vetterli 2007): 1 for one direction, D for all alike."""
-    if not len(state_SD):
-        return math.nan
     squares = torch.linalg.svdvals(state_SD.double()) ** 2
     share = squares / squares.sum().clamp_min(1e-300)
     return float(torch.exp(-(share * share.clamp_min(1e-300).log()).sum()))
@@ -195,8 +198,7 @@ def _gain(model: LoopedTransformer, measures: list[LoopMeasures], length: int) -
     """Against the readout after the first loop; controls of equal FLOPs or parameters are trainings of their own."""
     if model.config.loops == 1:
         return None
-    block = sum(parameter.numel() for parameter in model.blocks.parameters())
-    extra = (model.config.loops - 1) * 6 * block
+    extra = flops_per_token(model, length) - flops_per_token(model, length, loops=1)
     return (measures[0].bits_per_byte - measures[-1].bits_per_byte) / (extra / 1e9)
 
 

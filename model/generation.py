@@ -9,6 +9,9 @@ Legend: B batch, T positions of a pass, S positions so far, D width, H query hea
 x gate width (1 or d), V vocabulary.
 """
 
+from collections.abc import Collection
+from itertools import takewhile
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -112,9 +115,9 @@ def generate(
     *,
     temperature: float = 0.0,
     seed: int = 0,
-    stop: int | None = None,
+    stop: Collection[int] = (),
 ) -> list[list[int]]:
-    """What follows each prompt, at most `tokens` each, up to and without the token `stop`.
+    """What follows each prompt, at most `tokens` each, up to and without the first token of `stop`.
 
     Temperature 0 takes the likeliest token; otherwise tokens are drawn from softmax(logits / temperature) by `seed`.
     ConfigError for an empty prompt, or one that leaves no room before `model.max_length`.
@@ -128,10 +131,10 @@ def generate(
     for _ in range(tokens):
         chosen.append(_choose(cache.read(new_BT)[:, -1], temperature, generator))
         new_BT = chosen[-1]
-        if stop is not None and all(stop in row for row in torch.cat(chosen, 1).tolist()):
+        if all(not set(stop).isdisjoint(row) for row in torch.cat(chosen, 1).tolist()):
             break
     rows: list[list[int]] = torch.cat(chosen, dim=1).tolist() if chosen else [[] for _ in range(batch)]
-    return [row[: row.index(stop)] if stop is not None and stop in row else row for row in rows]
+    return [list(takewhile(lambda token: token not in stop, row)) for row in rows]
 
 
 def _choose(logits_BV: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -151,8 +151,8 @@ def _let_go(error: BaseException | None) -> None:
 
 
 def share(module: nn.Module, group: Group, device: torch.device) -> Callable[..., Any]:
-    """`module`, of which the group averages the gradients while they are made."""
-    if group.size == 1:
+    """`module`, of which the group averages the gradients while they are made; those of shared sequences later."""
+    if group.size == 1 or group.context > 1:
         return module
     return DistributedDataParallel(module, device_ids=[device.index] if device.type == "cuda" else None)
 
@@ -162,3 +162,18 @@ def together(shared: Callable[..., Any], last: bool) -> AbstractContextManager[A
     if isinstance(shared, DistributedDataParallel) and not last:
         return shared.no_sync()
     return nullcontext()
+
+
+def exchange(module: nn.Module, group: Group) -> None:
+    """Average the gradients of processes that share sequences, in one message after the backward pass.
+
+    That pass sends keys and values on a communicator of its own, and NCCL may hang where two are in use at once.
+    """
+    if group.context == 1:
+        return
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients]) / group.size
+    dist.all_reduce(flat)
+    means = torch.split(flat, [gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))

@@ -8,11 +8,12 @@ model. Limit: weights are read into memory whole, in fp32.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,6 +26,12 @@ from model.parsing import parse
 
 Weights = dict[str, Tensor]
 
+_FETCH = "fetch config.json and all *.safetensors again"
+_NAME_ONE = "name a checkpoint, or a folder of a Llama or Qwen2 model"
+_SIZES = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+    "max_position_embeddings",
+)  # fmt: skip
 _KINDS = ("llama", "qwen2", "mistral")
 _NAMES = {
     "self_attn.q_proj": "attention.query",
@@ -50,16 +57,15 @@ def read_dense(folder: str | Path) -> tuple[ModelConfig, Weights]:
     ConfigError names what does not fit; ShardError a folder that is not whole.
     """
     path = Path(folder)
-    checkpoint = read_checkpoint(path)
-    if checkpoint is not None:
-        config = parse(ModelConfig, checkpoint.origin["model"], "model")
+    if _is_ours(path):
+        config = parse(ModelConfig, read_checkpoint(path).origin["model"], "model")
         if config.loops != 1:
             raise ConfigError(f"{path} has {config.loops} loops", "fold a model of one loop")
         return config, load_file(path / WEIGHTS)
     try:
-        described = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ShardError(f"{path} is neither a whole checkpoint nor has it a config.json") from error
+        described = dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ShardError(f"{path} is neither a checkpoint nor has it a config.json", _NAME_ONE) from error
     config = _config(described, path)
     return config, _weights(path, config)
 
@@ -75,11 +81,14 @@ def digest_of_dense(folder: str | Path) -> str:
 
 def _weight_files(path: Path) -> list[Path]:
     """Our checkpoint's weights, or all `*.safetensors` of a folder."""
-    ours = (path / STATE).exists() and (path / WEIGHTS).exists()
-    files = [path / WEIGHTS] if ours else sorted(path.glob("*.safetensors"))
+    files = [path / WEIGHTS] if _is_ours(path) else sorted(path.glob("*.safetensors"))
     if not files:
-        raise ShardError(f"{path} holds no *.safetensors", "name a checkpoint, or a folder of a Llama or Qwen2 model")
+        raise ShardError(f"{path} holds no *.safetensors", _NAME_ONE)
     return files
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / STATE).exists() and (path / WEIGHTS).exists()
 
 
 def _config(found: Mapping[str, Any], path: Path) -> ModelConfig:
@@ -94,6 +103,9 @@ def _config(found: Mapping[str, Any], path: Path) -> ModelConfig:
     for name, (value, allowed) in wanted.items():
         if value not in allowed:
             raise ConfigError(f"{path}: '{name}' is {value!r}, which this model has not", f"it has {allowed}")
+    for name in _SIZES:
+        if not isinstance(found.get(name), int):
+            raise ShardError(f"{path / 'config.json'}: '{name}' is {found.get(name)!r}, no number", _FETCH)
     heads = found["num_attention_heads"]
     return ModelConfig(
         vocab_size=found["vocab_size"],
@@ -113,17 +125,29 @@ def _config(found: Mapping[str, Any], path: Path) -> ModelConfig:
 
 
 def _weights(path: Path, config: ModelConfig) -> Weights:
-    found = {name: tensor for file in _weight_files(path) for name, tensor in load_file(file).items()}
     result: Weights = {}
-    for name, tensor in found.items():
+    for name, tensor in _tensors(path):
         if name == "lm_head.weight" and config.tie_embeddings:
             continue
         result[_our_name(name, path)] = tensor.to(torch.float32)
     with torch.device("meta"):
-        missing = sorted(set(LoopedTransformer(config).state_dict()) - set(result))
-    if missing:
-        raise ShardError(f"{path} has no tensor for '{missing[0]}'", "fetch all of its *.safetensors")
+        wanted = LoopedTransformer(config).state_dict()
+    for name in sorted(set(wanted) | set(result)):
+        has, needs = (list(part[name].shape) if name in part else None for part in (result, wanted))
+        if has is None:
+            raise ShardError(f"{path} has no tensor for '{name}'", _FETCH)
+        if has != needs:
+            told = f"one of {needs}" if needs else "none"
+            raise ShardError(f"{path} has a tensor of {has} for '{name}', its config.json tells of {told}", _FETCH)
     return result
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    for file in _weight_files(path):
+        try:
+            yield from load_file(file).items()
+        except SafetensorError as error:
+            raise ShardError(f"{file} is broken: {error}", _FETCH) from error
 
 
 def _our_name(name: str, path: Path) -> str:

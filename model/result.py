@@ -37,10 +37,10 @@ def read_result(out: Path, origin: Mapping[str, Any]) -> Result | None:
     path = out / _NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        result = Result(**values["result"])
+        result, found = Result(**values["result"]), dict(values["origin"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    check_origin(values["origin"], origin, path)
+    check_origin(found, origin, path)
     return result
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from loopdata.errors import ConfigError, RunError
+from loopdata.errors import ConfigError, RunError, ShardError
 from loopdata.tokens.shards import Dataset
 from model.checkpoint import Progress, check_origin, newest_checkpoint, save_checkpoint
 from model.config import ModelConfig, as_mapping, load_model_config
@@ -30,7 +30,7 @@ from model.device import choose_device, enough_memory, peak_megabytes, threads, 
 from model.evaluation import CategoryTally, evaluate
 from model.files import write_json
 from model.folding import fold
-from model.group import Group, joined, share, together
+from model.group import Group, exchange, joined, share, together
 from model.integrity import Integrity
 from model.interruption import Interruption
 from model.journal import Journal
@@ -39,7 +39,7 @@ from model.objective import Objective
 from model.optimiser import learning_rate, make_optimisers
 from model.pretrained import digest_of_dense, read_dense
 from model.result import Result, read_result, write_result
-from model.train_config import TrainConfig, identity
+from model.train_config import Start, TrainConfig, identity
 
 Listener = Callable[[dict[str, Any]], None]
 _SHOWN_SAMPLES = 8
@@ -48,11 +48,12 @@ _SHOWN_SAMPLES = 8
 def train(config: TrainConfig, on_event: Listener = lambda event: None) -> Result:
     """Train to the end, from the newest whole checkpoint in `out` if there is one; a finished training is only read.
 
-    `on_event` receives {"event": "evaluated" | "resumed" | "step" | "saved" | "finished", …}; a "step" has step, steps,
-    loss, tokens_per_second, seconds_left. ConfigError, ShardError: the parts do not fit each other or what `out` holds.
-    RunError: the loss is no number or leaps again and again, memory does not suffice, or the disk refuses; SilentError,
-    one of them: numbers that must be equal are not. KeyboardInterrupt: after SIGINT, SIGTERM or one raised by
-    `on_event`; the state is saved.
+    `on_event` receives {"event": "evaluated" | "passed_over" | "resumed" | "step" | "saved" | "finished", …}; a "step"
+    has step, steps, loss, tokens_per_second, seconds_left; a checkpoint that is "passed_over" is broken, its problem
+    says how. ConfigError, ShardError: the parts do not fit each other or what `out` holds. RunError: the loss is no
+    number or leaps again and again, memory does not suffice, or the disk refuses; SilentError, one of them: numbers
+    that must be equal are not. KeyboardInterrupt: after SIGINT, SIGTERM or one raised by `on_event`; the state is
+    saved.
     """
     dataset = Dataset.open(config.data)
     model_config = load_model_config(config.model, dataset.vocab_size, config.loops)
@@ -75,20 +76,25 @@ def _unheard(event: dict[str, Any]) -> None:
 
 
 def describe_origin(config: TrainConfig, model: ModelConfig, dataset: Dataset, teams: int = 1) -> dict[str, Any]:
-    """What a result depends on, as JSON gives it back; checkpoints and results are compared by it."""
+    """What a result depends on, as JSON gives it back; checkpoints and results are compared by it.
+
+    Of a model to begin with that is gone the content is left out: what has begun with it no longer needs it.
+    """
     data = {"tokenizer": dataset.tokenizer, "vocab_size": dataset.vocab_size, "length": dataset.length}
     data["content"] = _content(dataset)
-    origin: dict[str, Any] = json.loads(
-        json.dumps({"dataset": data, "model": as_mapping(model), "train": identity(config, teams) | _start(config)})
-    )
+    train = identity(config, teams) | _start(config.start)
+    origin: dict[str, Any] = json.loads(json.dumps({"dataset": data, "model": as_mapping(model), "train": train}))
     return origin
 
 
-def _start(config: TrainConfig) -> dict[str, Any]:
+def _start(start: Start | None) -> dict[str, Any]:
     """The model that a training begins with by its content, wherever it lies."""
-    if config.start is None:
+    if start is None:
         return {}
-    return {"start": {"content": digest_of_dense(config.start.checkpoint), "fold": config.start.fold}}
+    try:
+        return {"start": {"content": digest_of_dense(start.checkpoint), "fold": start.fold}}
+    except ShardError:
+        return {"start": {"fold": start.fold}}
 
 
 def _content(dataset: Dataset) -> str:
@@ -119,8 +125,6 @@ class _Training:
             config, parts.dataset, parts.origin, on_event, stop
         )  # fmt: skip
         self.model = LoopedTransformer(parts.model_config, config.seed.init).to(self.device)
-        if config.start is not None:
-            fold(*read_dense(config.start.checkpoint), self.model, config.start.fold)
         self.model.loop_gradient = LoopGradient(config.backprop_loops, config.loop_gradient_scale)
         self.objective = Objective(self.model)
         self.categories = sorted({packing.category for packing in self.dataset.packings})
@@ -160,11 +164,11 @@ class _Training:
         return Journal(self.out / "metrics.jsonl", self.progress.step, self.config.tensorboard)
 
     def _settle(self) -> None:
-        """A pass for nothing, in a group: sums are laid out anew after the first, and would round otherwise then."""
-        if self.group.size == 1 or self.progress.step == self.steps:
+        """A pass for nothing where DDP sums: it lays sums out anew after the first, and they round otherwise then."""
+        if self.shared is self.objective or self.progress.step == self.steps:
             return
         order, places = TrainingOrder(self.dataset, self.config.seed.order), self._places(self.progress.sequences)
-        with enough_memory(self.config.batch_sequences, self.config.accumulation):
+        with enough_memory(self.config, self.bf16):
             self._backward([order.batch(*place).share_of(self.group) for place in places])
         self.objective.take_loop_squares()
         self.model.zero_grad(set_to_none=True)
@@ -183,14 +187,18 @@ class _Training:
         return [(begin + (n * group.teams + group.team) * size, size) for n in range(self.config.accumulation)]
 
     def _resume(self) -> None:
-        """Go on from the newest whole checkpoint, if there is one."""
+        """Go on from the newest whole checkpoint, or begin: with the dense model, where one is named."""
         torch.manual_seed(self.config.seed.init)
-        checkpoint = newest_checkpoint(self.out / "checkpoints")
+        checkpoint, start = newest_checkpoint(self.out / "checkpoints"), self.config.start
         if checkpoint is None:
+            if start is not None:
+                fold(*read_dense(start.checkpoint), self.model, start.fold)
             return
+        for problem in checkpoint.passed_over:
+            self._emit({"event": "passed_over", "problem": problem})
         check_origin(checkpoint.origin, self.origin, checkpoint.path)
         checkpoint.load(self.model, self.optimisers)
-        self.progress = checkpoint.progress
+        self.progress, self.origin = checkpoint.progress, checkpoint.origin
         self._emit({"event": "resumed", "step": self.progress.step, "steps": self.steps})
 
     def _step(self, batches: list[Batch]) -> dict[str, Any]:
@@ -198,7 +206,7 @@ class _Training:
         began, number = time.monotonic(), self.progress.step + 1
         rate = learning_rate(number, self.steps, self.config)
         self.integrity.before_forward(number)
-        with enough_memory(self.config.batch_sequences, self.config.accumulation):
+        with enough_memory(self.config, self.bf16):
             loss, by_category = self._backward(batches)
             loop_norms = self._loop_norms()
             if self.integrity.due(number):
@@ -262,6 +270,7 @@ class _Training:
                 (nats / targets * self.group.size).backward()
             tally.add(batch, each_N)
             total += found
+        exchange(self.model, self.group)
         return self.group.sum(total)[0], tally.means(self.categories, self.group.sum)
 
     def _loop_norms(self) -> list[float]:
@@ -296,7 +305,7 @@ class _Training:
         config, group = self.config, self.group
         turns = held_out_turns(self.dataset, config.eval_sequences, config.batch_sequences, group.team, group.teams)
         batches = (None if batch is None else batch.share_of(group) for batch in turns)
-        with self._precision(), enough_memory(config.batch_sequences, config.accumulation):
+        with self._precision(), enough_memory(config, self.bf16):
             mine = evaluate(self.model, self.dataset, batches, self.device, self._leave_together)
         found = mine.over(group, self.categories, self.dataset.languages).to_dict()
         self._emit({"event": "evaluated", "when": when, "bits_per_byte": found["bits_per_byte"]})

@@ -260,7 +260,8 @@ def generate(
     """
     from pipelines.generate import Draw, generate_text, print_generated
 
-    before = sys.stdin.read() if prompt is None else prompt
+    # Bytes that are no UTF-8 become what they become in an argument; line ends stay.
+    before = sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if prompt is None else prompt
     found = generate_text(checkpoint, data, before, suffix, Draw(tokens, temperature, seed))
     if as_json:
         _print_json(found)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from loopdata.errors import ConfigError, ShardError
 from loopdata.tokens.shards import Dataset
-from model.checkpoint import load_model, newest_checkpoint, read_checkpoint
+from model.checkpoint import STATE, WEIGHTS, load_model, newest_checkpoint, read_checkpoint
 from model.data import held_out_batches
 from model.diagnosis import Diagnosis, LoopMeasures, diagnose
 from model.train_config import load_train_config
@@ -37,11 +37,12 @@ _ROWS = {
 def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[Diagnosis, Path]:
     """Measure; the folder that the files were written to. ShardError for what is no checkpoint or other data."""
     path = checkpoint_at(Path(place))
-    model = load_model(path)
     dataset = Dataset.open(data or str(run_of(path)))
-    if dataset.vocab_size != model.config.vocab_size:
+    check_tokenizer(path, dataset.tokenizer, str(dataset.path))
+    model = load_model(path)
+    if dataset.length > model.config.max_length:
         raise ShardError(
-            f"{dataset.path} has {dataset.vocab_size} tokens, the checkpoint {model.config.vocab_size}",
+            f"{dataset.path} has sequences of {dataset.length} tokens, {path} takes {model.config.max_length}",
             "give the dataset that it was trained on by --data",
         )
     found = diagnose(model, dataset, held_out_batches(dataset, sequences, 4), torch.device("cpu"))
@@ -51,17 +52,42 @@ def diagnose_checkpoint(place: str, data: str | None, sequences: int) -> tuple[D
 
 
 def checkpoint_at(path: Path) -> Path:
-    """The checkpoint in a folder: itself, or the newest of a training, which its config names too."""
+    """The checkpoint in a folder: itself, or the newest of a training, which its config names too.
+
+    ConfigError where a folder holds trainings instead, of which one must be named.
+    """
     if path.suffix in (".yaml", ".yml"):
         out = Path(load_train_config(path).out)
         beside = path.parent / out.name  # where the run was copied elsewhere, its config still names the first place
         path = beside if beside.is_dir() else out
-    if read_checkpoint(path) is not None:
+    if (path / STATE).exists() or (path / WEIGHTS).exists():
         return path
     newest = newest_checkpoint(path / "checkpoints") or newest_checkpoint(path)
-    if newest is None:
-        raise ShardError(f"{path} holds no whole checkpoint", "give one, or a config as runs/x/train/two_loops.yaml")
-    return newest.path
+    if newest is not None:
+        return newest.path
+    if found := _trainings(path):
+        names = ", ".join(map(str, found))
+        raise ConfigError(f"{path} is no training but holds {len(found)}", f"give one of them: {names}")
+    what = "holds no checkpoint" if path.exists() else "is not there"
+    raise ShardError(f"{path} {what}", "give a checkpoint, or a config as runs/x/train/two_loops.yaml")
+
+
+def _trainings(path: Path) -> list[Path]:
+    """The trainings in a run folder, or in its folder `train`: the config of each, or its folder where it has none."""
+    folders = sorted(found.parent for place in (path, path / "train") for found in place.glob("*/checkpoints"))
+    configs = [folder.with_name(f"{folder.name.rpartition('-')[0]}.yaml") for folder in folders]
+    named = [config if config.exists() else folder for config, folder in zip(configs, folders, strict=True)]
+    return list(dict.fromkeys(named))  # a changed arm leaves its former folders
+
+
+def check_tokenizer(path: Path, found: str, place: str) -> None:
+    """ShardError where the checkpoint was trained on another tokenizer than the one `found` at a place."""
+    trained = read_checkpoint(path).origin["dataset"]["tokenizer"]
+    if trained != found:
+        raise ShardError(
+            f"{path} was trained on the tokenizer {trained}, {place} has {found}",
+            "give the run that it was trained on by --data",
+        )
 
 
 def run_of(path: Path) -> Path:

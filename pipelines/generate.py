@@ -1,28 +1,31 @@
 """What a trained model writes: behind a prompt, or into the hole between a prefix and a suffix.
 
 Enters: a checkpoint, or the folder or config of a training; a prompt, and a suffix where there is a hole. Leaves: the
-text that it writes, up to the token that ends a text or a middle. The hole is laid out as the run's own samples were,
-those of files if there are such, else as the only file of a repository, without its path. Limit: one text at a time, on
+text that it writes, up to a token that ends a text or a middle in the run's samples; within a repository the token that
+begins the next file ends one too. The hole is laid out as those samples were, those of files if there are such, else as
+the only file of a repository, without its path. Limit: one text at a time, on
 the CPU; what a prompt spells is ordinary text, never a special token.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.text import Text
 
 from loopdata.config import parse
-from loopdata.errors import ConfigError, ShardError
+from loopdata.errors import ConfigError
 from loopdata.fim.config import FimConfig
 from loopdata.fim.layouts import Layout, Mode, Parts, render
+from loopdata.fim.repo_level import OURS
 from loopdata.storage import Folder
 from loopdata.tokens.tokenizer import Tokenizer
-from model.checkpoint import load_model, read_checkpoint
+from model.checkpoint import load_model
 from model.generation import generate
 from model.parsing import read_yaml
-from pipelines.diagnose import checkpoint_at, run_of
+from pipelines.diagnose import check_tokenizer, checkpoint_at, run_of
 from pipelines.inspect_shard import tokenizer_of
 
 
@@ -46,37 +49,36 @@ class Generated:
 
 
 def generate_text(place: str, data: str | None, prefix: str, suffix: str | None, draw: Draw) -> Generated:
-    """ConfigError for a prompt that is empty or too long; ShardError for another tokenizer than the model's."""
+    """ConfigError for a prompt that is empty, too long or no UTF-8; ShardError if the model has another tokenizer."""
+    _check_text("prompt", prefix)
+    _check_text("suffix", suffix or "")
     path = checkpoint_at(Path(place))
     run = Folder(data or str(run_of(path)))
     tokenizer = tokenizer_of(run)
-    _check_tokenizer(path, tokenizer, run)
+    check_tokenizer(path, tokenizer.digest, run.url)
     ids, stop = _prompt(run, tokenizer, prefix, suffix)
     (found,) = generate(load_model(path), torch.tensor([ids]), **vars(draw), stop=stop)
     return Generated(prefix, tokenizer.decode(found).decode("utf-8", "replace"), suffix, len(found))
 
 
-def _check_tokenizer(path: Path, tokenizer: Tokenizer, run: Folder) -> None:
-    checkpoint = read_checkpoint(path)
-    trained = checkpoint.origin["dataset"]["tokenizer"] if checkpoint else None
-    if trained != tokenizer.digest:
-        raise ShardError(
-            f"{path} was trained on the tokenizer {trained}, {run.url} has {tokenizer.digest}",
-            "give the run that it was trained on by --data",
-        )
+def _check_text(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the {name} is not text in UTF-8: character {error.start + 1}", "convert it") from None
 
 
-def _prompt(run: Folder, tokenizer: Tokenizer, prefix: str, suffix: str | None) -> tuple[list[int], int]:
-    """Token ids of the prompt, and the one that ends what follows."""
+def _prompt(run: Folder, tokenizer: Tokenizer, prefix: str, suffix: str | None) -> tuple[list[int], set[int]]:
+    """Token ids of the prompt, and those that end what follows."""
     if suffix is None:
-        return _ids(tokenizer, prefix.encode()), tokenizer.end_of_text
+        return _ids(tokenizer, prefix.encode()), {tokenizer.special[token] for token in _ends(run)}
     layout, mode, before = _layout(run)
     ids = [tokenizer.special[token] for token in before]
     for piece in render(layout, mode, Parts(prefix.encode(), b"", suffix.encode())):
         if piece.role == "middle":
             break
         ids += [tokenizer.special[piece.data.decode()]] if piece.special else _ids(tokenizer, piece.data)
-    return ids, tokenizer.special[layout.end]
+    return ids, {tokenizer.special[layout.end]}
 
 
 def _ids(tokenizer: Tokenizer, data: bytes) -> list[int]:
@@ -84,14 +86,30 @@ def _ids(tokenizer: Tokenizer, data: bytes) -> list[int]:
     return found
 
 
+def _ends(run: Folder) -> set[str]:
+    """Special tokens behind a text in the run's samples: its end, and within a repository the next file."""
+    ends = set()
+    for entry in _samples(run):
+        layout = _fim(entry).chosen if entry.get("fim") is not None else OURS
+        ends |= {layout.text_end, layout.file if entry["builder"] == "repo" else None}
+    return {token for token in ends if token is not None}
+
+
+def _samples(run: Folder) -> list[dict[str, Any]]:
+    return list((read_yaml(run.local("run.yaml")).get("samples") or {}).values())
+
+
+def _fim(entry: dict[str, Any]) -> FimConfig:
+    return parse(FimConfig, entry["fim"], "samples.fim")
+
+
 def _layout(run: Folder) -> tuple[Layout, Mode, list[str]]:
     """The layout of the run's samples with holes, the order that most of them have, and what stands before."""
-    samples = read_yaml(run.local("run.yaml")).get("samples") or {}
-    holed = [entry for entry in samples.values() if (entry or {}).get("fim") is not None]
+    holed = [entry for entry in _samples(run) if entry.get("fim") is not None]
     if not holed:
         raise ConfigError(f"the run {run.url} has no samples with holes", "leave --suffix out")
     entry = min(holed, key=lambda found: found["builder"] == "repo")
-    config = parse(FimConfig, entry["fim"], "samples.fim")
+    config = _fim(entry)
     mode: Mode = "spm" if config.share > 0.5 or config.chosen.psm is None else "psm"
     return config.chosen, mode, [config.chosen.file or ""] if entry["builder"] == "repo" else []
 

@@ -95,5 +95,8 @@ class _Shown:
             self._line = f"{event['step']} of {event['steps']} steps, loss {event['loss']:.3f}, {speed}"
             state = f"loss {event['loss']:.3f}  {speed}"
             self._bar.update(self._task, completed=event["step"], total=event["steps"], state=state)
+        elif event["event"] == "passed_over":
+            said = f"train {self._name}: a checkpoint is passed over, since {event['problem']}"
+            self._console.print(said, style="yellow", highlight=False, soft_wrap=True)
         elif event["event"] == "finished" and event.get("recorded"):
             self._line = "trained before"

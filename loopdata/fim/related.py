@@ -29,7 +29,7 @@ from loopdata.retrieval.references import LANGUAGES, Facts, facts
 from loopdata.retrieval.search import Index
 from loopdata.syntax.parse import Tree, parse
 
-MAX_CHUNKS = 2_048  # looked at for one hole
+MAX_CANDIDATES = 2_048  # chunks that one search for a hole may find
 MAX_DEFINERS = 3
 ENTRY_BYTES = 2  # of line ends around an entry
 _WORD = re.compile(r"\w{2,}")
@@ -199,7 +199,7 @@ class Repository:
             for is_needed in (True, False):
                 for places in (close, far):
                     yield from ((chunk, late) for _, chunk, late, at in places if (at in needed) is is_needed)
-        count = min(wanted.max_bytes // 100 + 8, MAX_CHUNKS)
+        count = min(wanted.max_bytes // 100 + 8, MAX_CANDIDATES)
         imported = np.zeros(len(self.paths), np.bool_)
         imported[list(needed)] = True
         others = ~imported

@@ -4,9 +4,9 @@ Enters: texts as one array of bytes with offsets, their chunks, a query. Leaves:
 the order of the chunks. BM25 is Robertson's with k1 = 1.2 and b = 0.75 over distinct words of the query; overlap is
 shared distinct words over all. A word is a run of letters, digits, underscores and bytes from 0x80 up, two or more.
 Words are known by a hash of up to 22 bits, fewer in a small repository, so that beside its postings (six bytes for each
-distinct word of a chunk) the index has a bounded size. A word that more than MAX_CHUNKS chunks hold counts for nothing,
-which bounds the work of a query whatever the size of the repository. Limit: two words may share a hash, and a chunk be
-ranked wrong for it.
+distinct word of a chunk) the index has a bounded size. A word that more than MAX_HOLDERS chunks hold counts for
+nothing, which bounds the work of a query whatever the size of the repository. Limit: two words may share a hash, and a
+chunk be ranked wrong for it.
 """
 
 import math
@@ -21,7 +21,7 @@ from loopdata.retrieval.chunks import Chunks
 
 Measure = Literal["bm25", "overlap"]
 K1, B = 1.2, 0.75
-MAX_CHUNKS = 2_000
+MAX_HOLDERS = 2_000  # chunks with a word that counts
 _BITS = (10, 22)
 
 _FNV_PRIME, _MIX = np.uint64(0x100000001B3), np.uint64(0xFF51AFD7ED558CCD)
@@ -39,7 +39,7 @@ class Index:
         self._shift = np.uint64(64 - min(max(bits, _BITS[0]), _BITS[1]))
         scratch = np.empty(longest // 2 + 1, np.uint32)
         held = _held_by(data, chunks.starts, chunks.ends, self._shift, scratch)
-        kept = np.where(held > MAX_CHUNKS, 0, held)
+        kept = np.where(held > MAX_HOLDERS, 0, held)
         self._first = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
         self._postings = np.empty(self._first[-1], np.uint32)
         self._times = np.empty(self._first[-1], np.uint16)

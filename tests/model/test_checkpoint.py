@@ -49,6 +49,18 @@ def test_a_folder_that_was_never_renamed_is_not_taken_and_is_swept(tmp_path: Pat
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000001", "step-00000003"]
 
 
+def test_a_checkpoint_is_kept_where_a_later_one_is_broken(tmp_path: Path) -> None:
+    module, optimiser = stepped()
+    for step in (50, 100):
+        save_checkpoint(tmp_path, module, (optimiser,), Progress(step=step), {}, keep=2)
+    (tmp_path / "step-00000100/weights.safetensors").write_bytes(b"half")
+    path = save_checkpoint(tmp_path, module, (optimiser,), Progress(step=60), {}, keep=1)
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "step-00000100"]
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert (found.path, found.progress.step) == (path, 60)
+
+
 def test_an_empty_or_missing_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path) is None
     assert newest_checkpoint(tmp_path / "nowhere") is None
@@ -61,6 +73,19 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / "file", module, (optimiser,), Progress(step=1), {}, keep=1)
 
 
-def test_a_model_is_not_loaded_from_half_a_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ShardError, match="is no whole checkpoint"):
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b'{"format": 2', "is cut off or changed"),
+        (b"[]", "is cut off or changed"),
+        (b'{"format": 2, "files": []}', "is cut off or changed"),
+        (b"\xff", "is cut off or changed"),
+    ],
+)
+def test_a_model_is_not_loaded_from_half_a_checkpoint(tmp_path: Path, state: bytes | None, problem: str) -> None:
+    if state is not None:
+        (tmp_path / "state.json").write_bytes(state)
+    with pytest.raises(ShardError) as raised:
         load_model(tmp_path)
+    assert str(raised.value) == f"{tmp_path}/state.json {problem}; take the checkpoint before it"

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from loopdata.errors import ShardError
 from loopdata.tokens.shards import Dataset
 from model.data import held_out_batches
 from model.diagnosis import Diagnosis, diagnose, effective_rank, linear_cka
 from model.evaluation import evaluate
 from model.looped import LoopedTransformer
-from tests.model.dataset_folder import VOCAB
+from tests.model.dataset_folder import VOCAB, Entry, counting, write_dataset
 from tests.model.test_looped import build
 
 CPU = torch.device("cpu")
@@ -35,6 +36,33 @@ def test_the_last_loop_has_the_bits_of_the_evaluation(dataset_folder: Path) -> N
     gates = found.loops[1].gates
     assert [len(heads) for heads in gates] == [2, 2]
     assert all(0 < low <= middle <= high < 1 for layer in gates for _, low, middle, high in layer)
+
+
+def test_what_later_loops_gain_is_set_against_their_blocks_and_their_attention(dataset_folder: Path) -> None:
+    model = build(vocab_size=VOCAB, loops=3)
+    found, _ = measured(model, dataset_folder)
+    block = sum(parameter.numel() for parameter in model.blocks.parameters())
+    # Two further loops: the blocks again, and in 2 layers of 2 heads of 4 a global pass over 16 and a window of 3.
+    extra = 2 * (6 * block + 6 * 16 * 16 + 12 * 16 * 3)
+    bits = [measures.bits_per_byte for measures in found.loops]
+    assert found.gain_per_gflop == pytest.approx((bits[0] - bits[2]) / (extra / 1e9))
+
+
+def test_sampled_positions_are_spread_over_the_whole_batch(
+    dataset_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batches have 26 and 14 targets; of each 20 may be kept: every second one, and all."""
+    seen: list[int] = []
+    monkeypatch.setattr("model.diagnosis.SAMPLED", 40)
+    monkeypatch.setattr("model.diagnosis.effective_rank", lambda state_SD: float(seen.append(len(state_SD)) or 1))
+    measured(build(vocab_size=VOCAB, loops=1), dataset_folder)
+    assert seen == [13 + 14]
+
+
+def test_a_dataset_that_holds_nothing_out_is_named(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data", [Entry("file", "train", [[counting(1, 16)]])], length=16)
+    with pytest.raises(ShardError, match=r"holds out no token that carries loss; hold out more by `split\.valid`"):
+        measured(build(vocab_size=VOCAB, loops=2), folder)
 
 
 def test_a_loop_that_changes_nothing_moves_nothing(dataset_folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Dense checkpoints: read from elsewhere with equal logits, folded block by block, and trained on from there."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from model.config import ModelConfig
 from model.folding import aggregate, fold, groups_of
 from model.looped import LoopedTransformer
 from model.pretrained import read_dense
+from model.train_config import load_train_config
+from model.trainer import train
 from tests.model.test_looped import BASE, TOKENS
-from tests.model.test_trainer import Keys, run
+from tests.model.test_trainer import Keys, run, stopping_at
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 11, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -80,7 +83,7 @@ def test_a_model_that_this_one_is_not_is_refused_by_name(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ShardError, match="neither a whole checkpoint nor has it a config"):
+    with pytest.raises(ShardError, match="neither a checkpoint nor has it a config"):
         read_dense(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **SHAPE}))
     with pytest.raises(ShardError, match=r"holds no \*\.safetensors"):
@@ -94,6 +97,30 @@ def test_a_folder_without_some_tensor_is_refused_by_its_name(tmp_path: Path) -> 
     del tensors["model.norm.weight"]
     save_file(tensors, file)
     with pytest.raises(ShardError, match=r"has no tensor for 'final_norm\.weight'"):
+        read_dense(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"num_hidden_layers": 2}, r"a tensor of \[8, 16\] for 'blocks\.2\..*', its config.json tells of none"),
+        ({"intermediate_size": 25}, r"of \[16, 24\] for 'blocks\.0\.ffn\.down\.weight', .* of one of \[16, 25\]"),
+        ({"vocab_size": None}, r"config\.json: 'vocab_size' is None, no number"),
+    ],
+)
+def test_a_config_that_does_not_fit_its_tensors_is_refused(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    written("Llama", tmp_path)
+    described = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(described | changes))
+    with pytest.raises(ShardError, match=says):
+        read_dense(tmp_path)
+
+
+def test_a_file_of_tensors_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    written("Llama", tmp_path)
+    (file,) = tmp_path.glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-7])
+    with pytest.raises(ShardError, match=r"model\.safetensors is broken: .*; fetch config\.json and all"):
         read_dense(tmp_path)
 
 
@@ -159,10 +186,27 @@ def test_a_training_knows_the_model_that_it_began_with_by_content(training: Keys
     moved = dense.rename(tmp_path / "moved")
     assert run({**keys, "start": {"checkpoint": str(moved)}}) == began
     second.rename(dense)
-    with pytest.raises(ConfigError, match=r"train\.start of .*result\.json is {'content': '[0-9a-f]{64}'"):
+    with pytest.raises(ConfigError, match=r"train\.start\.content of .*result\.json is '[0-9a-f]{64}'"):
         run(keys)
 
 
+def test_a_training_that_has_begun_no_longer_needs_the_model_that_it_began_with(training: Keys, tmp_path: Path) -> None:
+    dense = run(training(loops=1, steps=1, out=str(tmp_path / "dense")))
+    keys = training(start={"checkpoint": str(tmp_path / "dense" / dense.checkpoint)})
+    whole = run({**keys, "out": str(tmp_path / "whole")})
+    with pytest.raises(KeyboardInterrupt):
+        train(load_train_config(keys), stopping_at(3))
+    shutil.rmtree(tmp_path / "dense")
+    assert run({**keys, "out": str(tmp_path / "whole")}) == whole
+    assert run(keys).after == whole.after
+    stopped, straight = (json.loads((tmp_path / out / "result.json").read_text()) for out in ("out", "whole"))
+    assert stopped["origin"] == straight["origin"]
+    with pytest.raises(ConfigError, match=r"train\.start\.fold of .*result\.json is 'first', this training has 'last'"):
+        run({**keys, "start": {**keys["start"], "fold": "last"}})
+    with pytest.raises(ConfigError, match=r"train\.start of .*result\.json is {'content': .*, this training has None"):
+        run({**keys, "start": None})
+
+
 def test_a_model_to_begin_with_that_is_not_there_is_named(training: Keys, tmp_path: Path) -> None:
-    with pytest.raises(ShardError, match=r"nowhere holds no \*\.safetensors"):
+    with pytest.raises(ShardError, match=r"nowhere is neither a checkpoint nor has it a config\.json; name a"):
         run(training(start={"checkpoint": str(tmp_path / "nowhere")}))

@@ -77,8 +77,10 @@ def test_two_loops_keep_a_window_and_not_a_second_cache() -> None:
 def test_generation_ends_before_the_token_that_stops_it() -> None:
     model = build(loops=2)
     free = generate(model, TOKENS[:1], 6)[0]
-    stopped = generate(model, TOKENS[:1], 6, stop=free[2])[0]
+    stopped = generate(model, TOKENS[:1], 6, stop={free[2]})[0]
     assert stopped == free[: free.index(free[2])]
+    early = generate(model, TOKENS[:1], 6, stop={free[1], free[2]})[0]
+    assert early == free[: min(free.index(free[1]), free.index(free[2]))]
 
 
 def test_draws_repeat_by_seed() -> None:

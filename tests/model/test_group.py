@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from loopdata.errors import ConfigError
+from model.group import Group, share
 from tests.model.test_trainer import Keys, journal, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,8 +118,8 @@ def test_processes_that_share_sequences_train_what_one_trains(training: Keys, tm
     """With four there are two teams of two. The model shifts its state, and rows hold several documents and padding."""
     model = {**training()["model"], **V2}
     keys = training(model=model, seed={"order": 5}, lr=1e-3, dtype="fp32")
-    one = run({**keys, "accumulation": ranks // 2, "out": str(tmp_path / "one")})
-    shared = {**keys, "context_parallel": 2, "verify_every": 1, "keep": 9}
+    one = run({**keys, "accumulation": ranks, "out": str(tmp_path / "one")})
+    shared = {**keys, "context_parallel": 2, "accumulation": 2, "verify_every": 1, "keep": 9}
     assert group(shared, tmp_path, ranks) == [(0, "")] * ranks
     together = json.loads((tmp_path / "out/result.json").read_text())["result"]
     for name in ("tokens", "steps", "parameters"):
@@ -150,6 +151,12 @@ def test_one_process_goes_on_with_what_two_began_on_shared_sequences(training: K
     (tmp_path / "out/result.json").unlink()
     assert run(keys).steps == 6
     assert all((tensor - shared[name]).abs().max() < 1e-4 for name, tensor in weights(tmp_path / "out").items())
+
+
+def test_processes_that_share_sequences_exchange_no_gradients_during_the_pass() -> None:
+    """DDP would, on a communicator beside that of the sequences; it asks for a group as soon as it is made."""
+    module = torch.nn.Linear(1, 1)
+    assert share(module, Group(size=2, context=2), torch.device("cpu")) is module
 
 
 def test_a_process_alone_does_not_share_sequences(training: Keys) -> None:

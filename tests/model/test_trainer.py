@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -124,7 +125,29 @@ def test_a_checkpoint_that_is_not_whole_gives_way_to_the_one_before(training: Ke
     broken.write_bytes(broken.read_bytes()[:-7])
     events: list[dict[str, Any]] = []
     assert run(training(), events).loss == whole.loss
-    assert events[0]["step"] == 4
+    assert events[0] == {"event": "passed_over", "problem": f"{broken} is cut off or changed"}
+    assert (events[1]["event"], events[1]["step"]) == ("resumed", 4)
+
+
+def test_a_training_without_a_whole_checkpoint_names_what_is_wrong_and_does_not_begin_anew(
+    training: Keys, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(load_train_config(training()), stopping_at(3))
+    folder = tmp_path / "out/checkpoints"
+    (folder / "step-00000002/optimiser.safetensors").unlink()
+    (folder / "step-00000003/weights.safetensors").write_bytes(b"")
+    lines = journal(tmp_path / "out")
+    with pytest.raises(ShardError) as raised:
+        run(training())
+    assert str(raised.value) == (
+        f"no checkpoint in {folder} is whole: {folder}/step-00000003/weights.safetensors is cut off or changed; "
+        f"{folder}/step-00000002/optimiser.safetensors cannot be read: No such file or directory; "
+        f"remove {folder} to train from the start"
+    )
+    assert journal(tmp_path / "out") == lines
+    shutil.rmtree(folder)
+    assert run(training()).steps == 6
 
 
 def test_a_checkpoint_of_another_format_is_refused_and_stays(training: Keys, tmp_path: Path) -> None:
@@ -148,6 +171,19 @@ def test_a_finished_training_is_read_and_not_run_again(training: Keys) -> None:
     events: list[dict[str, Any]] = []
     assert run(training(), events) == first
     assert events == [{"event": "finished", "steps": 6, "recorded": True}]
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"result": {}, "origin": {}}', None])
+def test_a_record_that_is_broken_is_written_again_from_the_last_checkpoint(
+    training: Keys, tmp_path: Path, record: str | None
+) -> None:
+    first, file = run(training()), tmp_path / "out/result.json"
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps({"result": whole["result"]}) if record is None else record)
+    events: list[dict[str, Any]] = []
+    assert run(training(), events) == first
+    assert [event["event"] for event in events] == ["resumed", "evaluated", "finished"]
+    assert json.loads(file.read_text()) == whole
 
 
 def test_batches_of_a_step_together_give_the_gradient_of_one_batch(training: Keys, tmp_path: Path) -> None:

@@ -47,11 +47,46 @@ def test_a_copied_run_is_diagnosed_where_it_lies(
     assert not (trained / "checkpoints/step-00000004/diagnosis.json").exists()
 
 
+@pytest.mark.parametrize("command", [["diagnose"], ["generate", "--prompt", "x"]])
+def test_a_folder_of_trainings_is_no_training_and_names_them(
+    trained: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two arms one was changed and trained twice; a third has no config of its own."""
+    folder = trained.parent
+    for name in ("one_loop-00c0ffee", "one_loop-0ddba11", "other"):
+        shutil.copytree(trained, folder / name)
+    for name in ("two", "one_loop"):
+        (folder / f"{name}.yaml").write_text("{}")
+    for place in (folder, folder.parent):
+        said = call(capsys, command[0], str(place), *command[1:])
+        names = ", ".join(str(folder / name) for name in ("one_loop.yaml", "other", "two.yaml"))
+        assert said.code == 2
+        assert f"{place} is no training but holds 3; give one of them: {names}" in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize(
+    ("length", "tokenizer", "said"),
+    [
+        (16, "sha256:bbb", "was trained on the tokenizer sha256:aaa, "),
+        (17, "sha256:aaa", "dataset.json has sequences of 17 tokens, "),
+    ],
+)
+def test_other_data_is_refused(
+    trained: Path, tmp_path: Path, length: int, tokenizer: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [Entry("file", split, [[counting(4, length)]]) for split in ("train", "valid")]
+    data = write_dataset(tmp_path / "data", entries, length=length, tokenizer=tokenizer)
+    found = call(capsys, "diagnose", str(trained), "--data", str(data))
+    assert (found.code, said in " ".join(found.err.split())) == (1, True)
+
+
 def test_what_is_no_checkpoint_or_has_no_data_is_refused(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = call(capsys, "diagnose", str(tmp_path))
-    assert (said.code, "holds no whole checkpoint" in said.err) == (1, True)
+    assert (said.code, "holds no checkpoint" in said.err) == (1, True)
+    said = call(capsys, "diagnose", str(tmp_path / "nowhere"))
+    assert (said.code, "nowhere is not there; give a checkpoint, or a config" in said.err) == (1, True)
     moved = tmp_path / "elsewhere"
     (trained / "checkpoints/step-00000004").rename(moved)
     said = call(capsys, "diagnose", str(moved))

@@ -1,11 +1,13 @@
 """`loopdata generate`: a model that has learnt a text by heart writes it on, and fills a hole in the run's layout."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loopdata.fim.layouts import PSM
 from loopdata.storage import Folder
 from model.train_config import load_train_config
 from model.trainer import train
@@ -41,13 +43,35 @@ def test_a_hole_is_laid_out_as_the_runs_samples_are(finished: Path, tmp_path: Pa
     (tmp_path / "run.yaml").write_text("samples: {repo: {}, file: {builder: file, fim: {layout: iquest}}}")
     ids, stop = _prompt(Folder(str(tmp_path)), tokenizer, "a = ", "\nb")
     assert tokenizer.decode(ids) == b"<|fim_prefix|>a = <|fim_suffix|>\nb<|fim_middle|>"
-    assert tokenizer.decode([stop]) == b"<|im_end|>"
+    assert stop == {tokenizer.special["<|im_end|>"]}
     (tmp_path / "run.yaml").write_text("samples: {file: {builder: file, fim: {layout: codellama, spm_share: 1}}}")
     ids, _ = _prompt(Folder(str(tmp_path)), tokenizer, "a = ", "\nb")
     assert tokenizer.decode(ids) == b"<|fim_prefix|><|fim_suffix|>\nb<|fim_middle|>a = "
-    ids, stop = _prompt(Folder(str(tmp_path)), tokenizer, "<|fim_prefix|>", None)
+    ids, _ = _prompt(Folder(str(tmp_path)), tokenizer, "<|fim_prefix|>", None)
     assert tokenizer.special["<|fim_prefix|>"] not in ids
-    assert stop == tokenizer.end_of_text
+
+
+OWN = f"{{layout: own, own: {{text_end: <|reserved_0|>, end: <|im_end|>, psm: {PSM}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("samples", "ends"),
+    [
+        ("file: {builder: file}", {"<|endoftext|>"}),
+        ("file: {builder: file, fim: {layout: iquest}}", {"<|endoftext|>"}),
+        (f"file: {{builder: file, fim: {OWN}}}", {"<|reserved_0|>"}),
+        (f"file: {{builder: file}}, web: {{builder: file, fim: {OWN}}}", {"<|endoftext|>", "<|reserved_0|>"}),
+        ("repo: {builder: repo}", {"<|endoftext|>", "<|file_sep|>"}),
+        (f"repo: {{builder: repo, fim: {OWN}}}", {"<|reserved_0|>", "<|file_sep|>"}),
+    ],
+)
+def test_a_text_ends_as_it_does_in_the_runs_samples(
+    finished: Path, tmp_path: Path, samples: str, ends: set[str]
+) -> None:
+    tokenizer = tokenizer_of(Folder(str(finished)))
+    (tmp_path / "run.yaml").write_text(f"samples: {{{samples}}}")
+    _, stop = _prompt(Folder(str(tmp_path)), tokenizer, "a", None)
+    assert stop == {tokenizer.special[token] for token in ends}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +89,19 @@ def test_a_hole_begins_as_samples_of_files_do_or_as_a_file_of_a_repository(
     (tmp_path / "run.yaml").write_text(f"samples: {{{samples}}}")
     ids, _ = _prompt(Folder(str(tmp_path)), tokenizer, "a", "b")
     assert tokenizer.decode(ids) == before + b"<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"
+
+
+def test_a_prompt_from_the_input_is_taken_byte_by_byte(
+    trained: str, finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["generate", trained, "--data", str(finished), "--tokens", "1", "--json"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("é\r\n".encode()), "utf-8"))
+    assert json.loads(call(capsys, *words).out)["prefix"] == "é\r\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ab\xff"), "utf-8"))
+    said = call(capsys, *words)
+    assert (said.code, said.err) == (2, "error: the prompt is not text in UTF-8: character 3; convert it\n")
+    said = call(capsys, *words, "--prompt", "ab", "--suffix", "\udcff")
+    assert (said.code, said.err) == (2, "error: the suffix is not text in UTF-8: character 1; convert it\n")
 
 
 def test_what_cannot_be_written_on_is_named(

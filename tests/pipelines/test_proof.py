@@ -8,6 +8,7 @@ import yaml
 from rich.console import Console
 
 from loopdata.errors import ConfigError
+from pipelines.proof import _Shown
 from pipelines.run_file import resolve
 from pipelines.summary import ONE_SEED, print_summary
 from tests.pipelines.command import call
@@ -54,6 +55,16 @@ def test_two_arms_are_trained_once_and_a_changed_one_alone_again(corpus: Path, t
     data["mixture"] = data["mixture"] | {"tokens": 3000}
     complete(data)
     assert len(results(run)) == 5
+
+
+def test_a_checkpoint_that_is_passed_over_is_told_of() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    with _Shown("one_loop", console) as shown:
+        shown({"event": "passed_over", "problem": "/run/step-00000005/weights.safetensors is cut off or changed"})
+    assert console.file.getvalue() == (  # type: ignore[attr-defined]
+        "train one_loop: a checkpoint is passed over, since /run/step-00000005/weights.safetensors is cut off or "
+        "changed\n"
+    )
 
 
 def test_the_end_of_a_run_says_what_one_seed_proves(

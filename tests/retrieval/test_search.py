@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loopdata.retrieval.chunks import cut
 from loopdata.retrieval.copies import MIN_BYTES, RUN, Guard
-from loopdata.retrieval.search import MAX_CHUNKS, Index, Measure
+from loopdata.retrieval.search import MAX_HOLDERS, Index, Measure
 
 
 def bytes_of(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,8 +101,8 @@ def test_texts_that_are_not_allowed_are_not_found() -> None:
 
 
 def test_a_word_that_too_many_chunks_hold_counts_for_nothing() -> None:
-    texts = ["common rare"] + ["common"] * (MAX_CHUNKS - 1)
-    assert len(ranked(texts, "common", "overlap", 5_000)) == MAX_CHUNKS
+    texts = ["common rare"] + ["common"] * (MAX_HOLDERS - 1)
+    assert len(ranked(texts, "common", "overlap", 5_000)) == MAX_HOLDERS
     assert ranked([*texts, "common"], "common", "overlap") == []
     assert [at for at, _ in ranked([*texts, "common"], "common rare", "overlap")] == [0]
 
