@@ -216,11 +216,14 @@ def recut(table: pa.Table) -> Iterator[pa.Table]:
 
 def fate_table(fates: list[Fate]) -> pa.Table:
     """Fates as a table; what a stage quotes of a text may hold what UTF-8 has no bytes for."""
-    rows = [fate._asdict() for fate in fates]
-    for row in rows:
-        if row["details"] is not None and not row["details"].isascii():
-            row["details"] = row["details"].encode("utf-8", "backslashreplace").decode()
-    return pa.Table.from_pylist(rows, schema=FATE)
+    if not fates:
+        return FATE.empty_table()
+    columns = dict(zip(Fate._fields, zip(*fates, strict=True), strict=True))
+    columns["details"] = tuple(
+        text.encode("utf-8", "backslashreplace").decode() if text is not None and not text.isascii() else text
+        for text in columns["details"]
+    )
+    return pa.table(columns, schema=FATE)
 
 
 def enter(count: Count, table: pa.Table) -> None:
