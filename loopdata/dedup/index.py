@@ -191,8 +191,8 @@ def run_places(keys: Any) -> Ints:
 
 def _footer(stream: Any) -> str:
     """SHA-256 of the footer of a Parquet file: where its pages lie, and what they hold at least and at most."""
-    end = stream.seek(-8, 2)
-    stream.seek(end - int.from_bytes(stream.read(4), "little"))
+    end = stream.seek(max(stream.seek(0, 2) - 8, 0))  # of what is cut off the digest is another, and no seek fails
+    stream.seek(max(end - int.from_bytes(stream.read(4), "little"), 0))
     return hashlib.sha256(stream.read()).hexdigest()
 
 

@@ -178,6 +178,14 @@ def test_the_bands_of_another_index_are_refused_though_they_are_whole(tmp_path: 
         drive(stage, {"u": [document("copy", words(0, 190))]})
 
 
+@pytest.mark.parametrize("cut", [b"", b"PAR1", b"\xff\xff\xff\x7fPAR1"])
+def test_bands_without_a_whole_footer_are_broken_and_not_unread(tmp_path: Path, cut: bytes) -> None:
+    stage = asking(saved(tmp_path, {"a": words(0, 200)}))
+    (tmp_path / "segments/00000.bands.parquet").write_bytes(cut)
+    with pytest.raises(StageError, match=r"bands\.parquet is broken: it is not what was written; save the index again"):
+        drive(stage, {"u": [document("copy", words(0, 190))]})
+
+
 def test_a_storage_that_fails_ends_the_run_and_no_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "old", {"a": words(0, 200)})
 
