@@ -83,6 +83,7 @@ class RayRunner:
             while len(flights) < self._slots * IN_FLIGHT_PER_WORKER and (unit := next(waiting, None)):
                 self._submit(folder, unit, deaths, flights)
             if not flights:
+                self._signals.check()
                 return
             ready, _ = ray.wait(list(flights), num_returns=1, timeout=POLL_SECONDS)
             self._signals.check()
@@ -168,8 +169,11 @@ class _Signals:
             signal.signal(number, self._note)
 
     def _note(self, number: int, frame: Any) -> None:
-        self._seen.append(number)
-        self._before[number](number, frame)
+        try:
+            self._before[number](number, frame)
+        except BaseException:
+            self._seen.append(number)
+            raise
 
     def forget(self) -> None:
         """What came before now was somebody else's to answer."""

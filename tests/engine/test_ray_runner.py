@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from loopdata.engine import lock
 from loopdata.engine import ray_runner as module
 from loopdata.engine.ray_runner import RayRunner
 from loopdata.engine.unit import Unit
@@ -58,6 +59,32 @@ def test_an_interruption_answered_before_a_run_does_not_end_it(folder: Folder, r
     with contextlib.suppress(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert len(list(ray_runner.run(folder, toys.ingest_units(["s: a"], ())))) == 1
+
+
+def test_an_interruption_that_was_swallowed_behind_the_last_unit_is_raised_again(
+    folder: Folder, ray_runner: Any
+) -> None:
+    results = ray_runner.run(folder, toys.ingest_units(["s: a"], ()))
+    next(results)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        list(results)
+
+
+def test_a_signal_that_is_ignored_while_a_lease_is_held_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SETTLE_SECONDS", 0.01)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with lock.locked(Folder("memory://ignored")):
+            signals = module._Signals()
+            signal.raise_signal(signal.SIGINT)
+            signals.check()
+            signals.restore()
+    except KeyboardInterrupt:  # which would end pytest
+        pytest.fail("it was raised")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_unit_that_hangs_for_ever_is_cancelled_and_fails_by_name(
