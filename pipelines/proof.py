@@ -97,6 +97,6 @@ class _Shown:
             self._bar.update(self._task, completed=event["step"], total=event["steps"], state=state)
         elif event["event"] == "passed_over":
             said = f"train {self._name}: a checkpoint is passed over, since {event['problem']}"
-            self._console.print(said, style="yellow", highlight=False, soft_wrap=True)
+            self._console.print(said, style="yellow", highlight=False, markup=False, soft_wrap=True)
         elif event["event"] == "finished" and event.get("recorded"):
             self._line = "trained before"

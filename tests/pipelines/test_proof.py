@@ -60,9 +60,9 @@ def test_two_arms_are_trained_once_and_a_changed_one_alone_again(corpus: Path, t
 def test_a_checkpoint_that_is_passed_over_is_told_of() -> None:
     console = Console(file=io.StringIO(), width=40)
     with _Shown("one_loop", console) as shown:
-        shown({"event": "passed_over", "problem": "/run/step-00000005/weights.safetensors is cut off or changed"})
+        shown({"event": "passed_over", "problem": "/[/run]/step-00000005/weights.safetensors is cut off or changed"})
     assert console.file.getvalue() == (  # type: ignore[attr-defined]
-        "train one_loop: a checkpoint is passed over, since /run/step-00000005/weights.safetensors is cut off or "
+        "train one_loop: a checkpoint is passed over, since /[/run]/step-00000005/weights.safetensors is cut off or "
         "changed\n"
     )
 
