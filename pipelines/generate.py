@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from rich.console import Console
 from rich.text import Text
 
@@ -24,7 +25,6 @@ from loopdata.storage import Folder
 from loopdata.tokens.tokenizer import Tokenizer
 from model.checkpoint import load_model
 from model.generation import generate
-from model.parsing import read_yaml
 from pipelines.diagnose import check_tokenizer, checkpoint_at, run_of
 from pipelines.inspect_shard import tokenizer_of
 
@@ -96,7 +96,7 @@ def _ends(run: Folder) -> set[str]:
 
 
 def _samples(run: Folder) -> list[dict[str, Any]]:
-    return list((read_yaml(run.local("run.yaml")).get("samples") or {}).values())
+    return list((yaml.safe_load(run.read("run.yaml")).get("samples") or {}).values())
 
 
 def _fim(entry: dict[str, Any]) -> FimConfig:

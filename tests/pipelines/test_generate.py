@@ -74,6 +74,14 @@ def test_a_text_ends_as_it_does_in_the_runs_samples(
     assert stop == {tokenizer.special[token] for token in ends}
 
 
+def test_a_run_that_is_not_on_a_local_disk_lays_out_its_prompts_too(finished: Path) -> None:
+    tokenizer = tokenizer_of(Folder(str(finished)))
+    run = Folder("memory://generate")
+    run.write_atomic("run.yaml", b"samples: {file: {builder: file, fim: {}}}")
+    assert _prompt(run, tokenizer, "a", None)[1] == {tokenizer.end_of_text}
+    assert tokenizer.decode(_prompt(run, tokenizer, "a", "b")[0]) == b"<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"
+
+
 @pytest.mark.parametrize(
     ("samples", "before"),
     [
