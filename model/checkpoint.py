@@ -9,7 +9,7 @@ where none is whole, that is an error. Limit: one process writes; weights are sa
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint on disk. `origin` says what it was trained as and on, `passed_over` what newer ones lack."""
+    """A whole checkpoint on disk. `origin` says what it was trained as and on.
+
+    `passed_over` holds newer ones that are broken, each with what is wrong.
+    """
 
     path: Path
     progress: Progress
     origin: dict[str, Any]
-    passed_over: tuple[str, ...] = ()
+    passed_over: Mapping[Path, str] = field(default_factory=dict)
 
     def load(self, model: nn.Module, optimisers: Optimisers = ()) -> None:
         """Put the weights, and with optimisers their state and the random states, where they were."""
@@ -72,10 +75,12 @@ def save_checkpoint(
     progress: Progress,
     origin: Mapping[str, Any],
     keep: int,
+    broken: Collection[Path] = (),
 ) -> Path:
     """Write `folder/step-N`; of those before it the `keep` − 1 newest stay. RunError when the disk refuses.
 
-    Later ones are broken, or the training would have gone on from them: they stay and do not count.
+    Those known to be broken do not count and go. Later ones are broken, or the training would have gone on from them:
+    they do not count and stay.
     """
 
     def fill(inside: Path) -> None:
@@ -89,7 +94,9 @@ def save_checkpoint(
         shutil.rmtree(unfinished, ignore_errors=True)
     path = folder / f"step-{progress.step:08d}"
     write_folder(path, fill)
-    for old in [found for found in _folders(folder) if found <= path][:-keep]:
+    before = [found for found in _folders(folder) if found < path]
+    whole = [*(found for found in before if found not in broken), path]
+    for old in {*before} - {*whole[-keep:]}:
         shutil.rmtree(old, ignore_errors=True)
     return path
 
@@ -100,15 +107,16 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     ShardError where all are broken, or one is of another format: to pass that over would be to begin anew, and to
     remove it in the end.
     """
-    broken: list[str] = []
+    broken: dict[Path, str] = {}
     for path in reversed(_folders(folder)):
         try:
-            return replace(read_checkpoint(path), passed_over=tuple(broken))
+            return replace(read_checkpoint(path), passed_over=broken)
         except BrokenCheckpointError as error:
-            broken.append(error.message)
+            broken[path] = error.message
     if broken:
         raise ShardError(
-            f"no checkpoint in {folder} is whole: {'; '.join(broken)}", f"remove {folder} to train from the start"
+            f"no checkpoint in {folder} is whole: {'; '.join(broken.values())}",
+            f"remove {folder} to train from the start",
         )
     return None
 

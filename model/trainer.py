@@ -134,6 +134,7 @@ class _Training:
         self.steps = config.total_steps(len(self.dataset.order), self.dataset.length, self.group.teams)
         self.out = Path(config.out)
         self.progress = Progress()
+        self.broken: set[Path] = set()  # checkpoints
         self.bf16 = uses_bf16(config.dtype, self.device, count_parameters(self.model)["total"])
         self.flops_per_token = flops_per_token(self.model, self.dataset.length)
 
@@ -194,7 +195,8 @@ class _Training:
             if start is not None:
                 fold(*read_dense(start.checkpoint), self.model, start.fold)
             return
-        for problem in checkpoint.passed_over:
+        for path, problem in checkpoint.passed_over.items():
+            self.broken.add(path)
             self._emit({"event": "passed_over", "problem": problem})
         check_origin(checkpoint.origin, self.origin, checkpoint.path)
         checkpoint.load(self.model, self.optimisers)
@@ -295,8 +297,16 @@ class _Training:
 
     def _save(self) -> None:
         if self.group.leads:
-            folder = self.out / "checkpoints"
-            path = save_checkpoint(folder, self.model, self.optimisers, self.progress, self.origin, self.config.keep)
+            path = save_checkpoint(
+                self.out / "checkpoints",
+                self.model,
+                self.optimisers,
+                self.progress,
+                self.origin,
+                self.config.keep,
+                self.broken,
+            )
+            self.broken.discard(path)
             self._emit({"event": "saved", "step": self.progress.step, "path": str(path)})
         self.group.wait()
 

@@ -129,6 +129,18 @@ def test_a_checkpoint_that_is_not_whole_gives_way_to_the_one_before(training: Ke
     assert (events[1]["event"], events[1]["step"]) == ("resumed", 4)
 
 
+def test_a_broken_checkpoint_takes_the_place_of_no_whole_one(training: Keys, tmp_path: Path) -> None:
+    """Of steps 4, 5 and 6 the second is broken; the training goes past it, or comes to it and writes it again."""
+    for every, left in ((6, [4, 6]), (1, [5, 6])):
+        keys = training(out=str(tmp_path / f"every{every}"))
+        with pytest.raises(KeyboardInterrupt):
+            train(load_train_config(keys), stopping_at(5))
+        folder = tmp_path / f"every{every}/checkpoints"
+        (folder / "step-00000005/weights.safetensors").write_bytes(b"")
+        run({**keys, "checkpoint_every": every})
+        assert sorted(path.name for path in folder.iterdir()) == [f"step-0000000{step}" for step in left]
+
+
 def test_a_training_without_a_whole_checkpoint_names_what_is_wrong_and_does_not_begin_anew(
     training: Keys, tmp_path: Path
 ) -> None:
