@@ -199,12 +199,13 @@ class _StdoutAside:
     def __init__(self) -> None:
         sys.stdout.flush()
         self._stream, self._instead = sys.stdout, sys.stderr
-        self._kept = os.dup(1)
+        self._kept, self._file = os.dup(1), os.fstat(2)
         os.dup2(2, 1)
         sys.stdout = self._instead
 
     def restore(self) -> None:
         if sys.stdout is self._instead:
             sys.stdout = self._stream
+        if os.path.samestat(os.fstat(1), self._file):
             os.dup2(self._kept, 1)
         os.close(self._kept)

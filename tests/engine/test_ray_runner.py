@@ -153,8 +153,9 @@ from loopdata.engine.ray_runner import _StdoutAside
 aside = _StdoutAside()
 print("to stderr")
 os.system("echo of a child, to stderr")
-if sys.argv[1] == "replaced":
+if sys.argv[1] != "left alone":
     sys.stdout = sys.__stdout__
+if sys.argv[1] == "replaced":
     os.dup2(int(sys.argv[2]), 1)
 aside.restore()
 print("to stdout")
@@ -162,7 +163,8 @@ print("to stdout")
 
 
 def test_stdout_is_back_unless_somebody_replaced_it(tmp_path: Path) -> None:
-    assert _python(STDOUT, "left alone").stdout == "to stdout\n"
+    for what in ("left alone", "replaced in Python only"):
+        assert _python(STDOUT, what).stdout == "to stdout\n"
     with (tmp_path / "theirs").open("w") as theirs:
         command = [sys.executable, "-c", STDOUT, "replaced", str(theirs.fileno())]
         subprocess.run(command, cwd=ROOT, pass_fds=[theirs.fileno()], capture_output=True, timeout=240, check=True)
