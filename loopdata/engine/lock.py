@@ -106,7 +106,8 @@ def _heard(lost: threading.Event) -> Iterator[None]:
         if lost.is_set():
             raise KeyboardInterrupt
 
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    mine = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    ignored = mine and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     if ignored:
         signal.signal(signal.SIGINT, end)
     try:

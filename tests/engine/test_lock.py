@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -112,5 +113,23 @@ def test_a_lost_lease_stops_a_driver_that_ignores_interruptions(remote: Folder) 
                 remote.write_atomic(NAME, lease(time.time()))
                 time.sleep(0.1)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_lease_is_held_in_any_thread(remote: Folder) -> None:
+    """Where SIGINT is ignored, too: only the main thread may give it a handler."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    held: list[bytes] = []
+
+    def hold() -> None:
+        with locked(remote):
+            held.append(remote.read(NAME))
+
+    try:
+        thread = threading.Thread(target=hold)
+        thread.start()
+        thread.join()
+        assert len(held) == 1
     finally:
         signal.signal(signal.SIGINT, before)
