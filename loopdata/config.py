@@ -183,7 +183,10 @@ def _line(model: type[BaseModel], where: str, data: Any, item: Any) -> str:
     if item["type"] == "missing":
         return f"the key '{place}' is missing"
     place = ".".join([where, *_given(data, item["loc"])]).strip(".")
-    return f"{place}: {item['msg'].removeprefix('Value error, ')} (found {reprlib.repr(item['input'])})"
+    said = f"{place}: {item['msg'].removeprefix('Value error, ')}"
+    if item["type"] == "value_error" and isinstance(item["input"], dict):  # a section names what it means
+        return said
+    return f"{said} (found {reprlib.repr(item['input'])})"
 
 
 def _given(data: Any, loc: tuple[Any, ...]) -> list[str]:

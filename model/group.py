@@ -150,11 +150,15 @@ def _let_go(error: BaseException | None) -> None:
     gc.collect()
 
 
-def share(module: nn.Module, group: Group, device: torch.device) -> Callable[..., Any]:
-    """`module`, of which the group averages the gradients while they are made; those of shared sequences later."""
+def share(module: nn.Module, group: Group, device: torch.device, partial: bool = False) -> Callable[..., Any]:
+    """`module`, of which the group averages the gradients while they are made; those of shared sequences later.
+
+    `partial`: the backward pass may leave parameters without a gradient.
+    """
     if group.size == 1 or group.context > 1:
         return module
-    return DistributedDataParallel(module, device_ids=[device.index] if device.type == "cuda" else None)
+    devices = [device.index] if device.type == "cuda" else None
+    return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=partial)
 
 
 def together(shared: Callable[..., Any], last: bool) -> AbstractContextManager[Any]:

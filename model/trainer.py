@@ -128,7 +128,7 @@ class _Training:
         self.model.loop_gradient = LoopGradient(config.backprop_loops, config.loop_gradient_scale)
         self.objective = Objective(self.model)
         self.categories = sorted({packing.category for packing in self.dataset.packings})
-        self.shared = share(self.objective, self.group, self.device)
+        self.shared = share(self.objective, self.group, self.device, partial=config.backprop_loops is not None)
         self.optimisers = make_optimisers(self.model, config)
         self.integrity = Integrity(self.model, self.group, config.verify_every)
         self.steps = config.total_steps(len(self.dataset.order), self.dataset.length, self.group.teams)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from loopdata.config import Strict, expand, load_yaml, nearest, override, parse
 from loopdata.errors import ConfigError
@@ -63,6 +63,23 @@ def test_what_is_wrong_is_named_with_its_place(data: Any, message: str) -> None:
         parse(Outer, data, "w")
     assert str(caught.value).startswith(message)
     assert caught.value.exit_code == 2
+
+
+class Pair(Strict):
+    low: int = 0
+    high: int = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Pair":
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        return self
+
+
+def test_what_a_section_says_of_itself_stands_alone() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Pair, {"low": 2}, "w")
+    assert str(caught.value) == "w: low is above high"
 
 
 def test_a_missing_key_is_named() -> None:

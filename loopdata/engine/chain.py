@@ -253,6 +253,7 @@ def divide(count: Count, table: pa.Table, fates: list[Fate]) -> None:
     if not dropped:
         return
     rows = pc.index_in(pa.array(dropped, pa.string()), value_set=table["doc_id"].combine_chunks())
-    for row in table.select([*names, "doc_id"]).take(rows).to_pylist():
-        group = count.group(row["source"] or "", row.get("language") or "")
-        group.add(Group(dropped=1, examples=[row["doc_id"]]))
+    ended = table.select([*names, "doc_id"]).take(rows).group_by(names, use_threads=False)
+    for row in ended.aggregate([("doc_id", "list")]).to_pylist():
+        ids = row["doc_id_list"]
+        count.group(row["source"] or "", row.get("language") or "").add(Group(dropped=len(ids), examples=ids))

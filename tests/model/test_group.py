@@ -68,6 +68,17 @@ def test_two_processes_train_what_one_trains(training: Keys, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_weights_that_no_loop_with_gradients_reaches_keep_nobody_waiting(training: Keys, tmp_path: Path) -> None:
+    model = training()["model"] | {"loops": 2, "input_injection": "replace", "tie_embeddings": False}
+    keys = training(model=model, backprop_loops=1, accumulation=2)
+    one = run(keys | {"batch_sequences": 4, "out": str(tmp_path / "one")})
+    ended = group(keys | {"out": str(tmp_path / "two")}, tmp_path, 2)
+    assert [code for code, _ in ended] == [0, 0], ended[0][1]
+    two = json.loads((tmp_path / "two/result.json").read_text())["result"]
+    assert two["after"]["bits_per_byte"] == pytest.approx(one.after["bits_per_byte"], rel=1e-5)
+
+
+@pytest.mark.slow
 def test_a_bit_that_flips_in_one_replica_ends_all_and_is_named(training: Keys, tmp_path: Path) -> None:
     ended = group(training(verify_every=2), tmp_path, 3, "strike", 1, 3)
     assert [code for code, _ in ended] == [1, 1, 1]
