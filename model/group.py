@@ -176,7 +176,7 @@ def exchange(module: nn.Module, group: Group) -> None:
     if group.context == 1:
         return
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients]) / group.size
+    flat = torch.cat([gradient.flatten() for gradient in gradients]).div_(group.size)
     dist.all_reduce(flat)
     means = torch.split(flat, [gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):

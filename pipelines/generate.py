@@ -3,8 +3,8 @@
 Enters: a checkpoint, or the folder or config of a training; a prompt, and a suffix where there is a hole. Leaves: the
 text that it writes, up to a token that ends a text or a middle in the run's samples; within a repository the token that
 begins the next file ends one too. The hole is laid out as those samples were, those of files if there are such, else as
-the only file of a repository, without its path. Limit: one text at a time, on
-the CPU; what a prompt spells is ordinary text, never a special token.
+the only file of a repository, without its path. Limit: one text at a time, on the CPU; what a prompt spells is ordinary
+text, never a special token.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,8 @@ def _check_text(name: str, text: str) -> None:
 def _prompt(run: Folder, tokenizer: Tokenizer, prefix: str, suffix: str | None) -> tuple[list[int], set[int]]:
     """Token ids of the prompt, and those that end what follows."""
     if suffix is None:
-        return _ids(tokenizer, prefix.encode()), {tokenizer.special[token] for token in _ends(run)}
+        ends = {tokenizer.special[token] for token in _ends(run)}
+        return _ids(tokenizer, prefix.encode()), ends or {tokenizer.end_of_text}
     layout, mode, before = _layout(run)
     ids = [tokenizer.special[token] for token in before]
     for piece in render(layout, mode, Parts(prefix.encode(), b"", suffix.encode())):

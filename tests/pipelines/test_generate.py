@@ -57,6 +57,7 @@ OWN = f"{{layout: own, own: {{text_end: <|reserved_0|>, end: <|im_end|>, psm: {P
 @pytest.mark.parametrize(
     ("samples", "ends"),
     [
+        ("", {"<|endoftext|>"}),
         ("file: {builder: file}", {"<|endoftext|>"}),
         ("file: {builder: file, fim: {layout: iquest}}", {"<|endoftext|>"}),
         (f"file: {{builder: file, fim: {OWN}}}", {"<|reserved_0|>"}),
