@@ -10,8 +10,9 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -20,6 +21,8 @@ from loopdata.engine.part_file import PartWriter
 from loopdata.engine.tables import TableWriter
 from loopdata.engine.unit import Count, Manifest, Output, Unit
 from loopdata.storage import Folder, HashingWriter, Written
+
+W = TypeVar("W", TableWriter, PartWriter)
 
 # stage label → doc_id → cause: documents that killed their worker
 Poison = Mapping[str, Mapping[str, str]]
@@ -52,24 +55,24 @@ class Attempt:
         """A name below the run folder that only this attempt uses."""
         return f"data/{self.unit.phase}/{self.unit.id}.{self.nonce}.{label}"
 
-    @contextlib.contextmanager
-    def table(self, label: str, schema: pa.Schema) -> Iterator[TableWriter]:
+    def table(self, label: str, schema: pa.Schema) -> AbstractContextManager[TableWriter]:
         """Write a table as the output `label`."""
-        with self.file(label, ".parquet") as stream:
-            writer = TableWriter(stream, schema)
-            yield writer
-            writer.close()
-        self._outputs[label] = replace(self._outputs[label], rows=writer.rows)
+        return self._rows(label, ".parquet", TableWriter, schema)
 
     @contextlib.contextmanager
     def parts(self, label: str, schema: pa.Schema) -> Iterator[PartWriter]:
         """Write a file of parts as the output `label`; `part_file` finds it by the manifest."""
-        with self.file(label, ".parts") as stream:
-            writer = PartWriter(stream, schema)
+        with self._rows(label, ".parts", PartWriter, schema) as writer:
+            yield writer
+        self.figures[f"{label}.parts"] = len(writer.parts)
+
+    @contextlib.contextmanager
+    def _rows(self, label: str, suffix: str, kind: type[W], schema: pa.Schema) -> Iterator[W]:
+        with self.file(label, suffix) as stream:
+            writer = kind(stream, schema)
             yield writer
             writer.close()
         self._outputs[label] = replace(self._outputs[label], rows=writer.rows)
-        self.figures[f"{label}.parts"] = len(writer.parts)
 
     @contextlib.contextmanager
     def file(self, label: str, suffix: str) -> Iterator[HashingWriter]:
