@@ -11,6 +11,7 @@ benchmarks.dedup [--mb N] [--save]`. Limit: CPU time does not count waiting for 
 
 import io
 import random
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -104,7 +105,9 @@ class Engine:
         return build_corpus(file, self.listing, driver).documents
 
     def near_dedup(self) -> list[Manifest]:
-        """Under a new name at each call, so that nothing is found done."""
+        """Under a new name at each call, so that nothing is found done; what the call before wrote is removed."""
+        for found in self.folder.local().glob("*/near*"):
+            shutil.rmtree(found)
         return self.run({"near_dedup": {"words": WORDS, "boilerplate": None}, "as": f"near{next(self._calls)}"})
 
     def ids(self, manifests: list[Manifest]) -> set[str]:
@@ -117,15 +120,15 @@ class Datatrove:
 
     def __init__(self, documents: list[str], folder: Path) -> None:
         self.documents, self.folder = documents, folder
-        self._calls = count()
 
     def near_dedup(self) -> Path:
-        """The folder that the remaining documents were written to."""
+        """The folder that the remaining documents were written to; that of the call before is removed."""
         from datatrove.pipeline.writers import ParquetWriter
 
         minhash = datatrove_minhash()
         config = minhash.MinhashConfig(n_grams=WORDS, num_buckets=BANDS, hashes_per_bucket=ROWS)
-        place = self.folder / f"call{next(self._calls)}"
+        place = self.folder / "call"
+        shutil.rmtree(place, ignore_errors=True)
         signatures, buckets, removed, kept = (
             str(place / name) for name in ("signatures", "buckets", "removed", "kept")
         )
