@@ -17,6 +17,8 @@ def place_name(place: Mapping[str, Any]) -> str:
 
 def one_line(text: str) -> str:
     """`text` with every character that is not printable as an escape, so that no name breaks a line or a terminal."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 

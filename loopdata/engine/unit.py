@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
@@ -109,7 +110,7 @@ class Unit:
     reads: tuple[str, ...] = ()
     num_bytes: int = 0  # of work, for progress and estimates
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Stable and unique in a run; fit for a file name."""
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", self.name).strip("-.")[:40] or "unit"
