@@ -50,10 +50,20 @@ def star_edges(keys: Hashes, documents: Hashes) -> tuple[Ints, Hashes]:
     return rows[ends], least[ends]
 
 
-def connect(left: Hashes, right: Hashes, nodes: Hashes) -> Ints:
-    """For each of the sorted `nodes`, the place of the least one that edges connect it with."""
-    parents = np.arange(len(nodes), dtype=np.int64)
-    unite(np.searchsorted(nodes, left), np.searchsorted(nodes, right), parents)
+def ranked(values: Hashes) -> tuple[Hashes, Ints]:
+    """Each value once, ascending, and the place of every one among them: by one sort, without a search."""
+    order = np.argsort(values)
+    found = values[order]
+    first = np.append(True, found[1:] != found[:-1])[: len(found)]
+    places = np.empty(len(values), np.int64)
+    places[order] = np.cumsum(first) - 1
+    return found[first], places
+
+
+def connect(left: Ints, right: Ints, size: int) -> Ints:
+    """For each of so many nodes the least one that edges connect it with."""
+    parents = np.arange(size, dtype=np.int64)
+    unite(left, right, parents)
     return parents
 
 

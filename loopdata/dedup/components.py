@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from loopdata.compiled import compiled
-from loopdata.dedup.clusters import connect
-from loopdata.dedup.grams import Hashes, distinct, mix
+from loopdata.dedup.clusters import connect, ranked
+from loopdata.dedup.grams import Hashes, mix
 
 # `grams` and `place`, the unit, are those of `doc` in at least one of its rows, and 0 in all others. Under this name
 # the rows are not cut by unit, since the next round goes over rows.
@@ -39,11 +39,12 @@ def both_ways(table: pa.Table) -> pa.Table:
 def contract(table: pa.Table) -> pa.Table:
     """An edge from each document of the table to the least that it is connected with there."""
     doc, least, grams = (table[name].to_numpy() for name in ("doc", "least", "grams"))
-    nodes = distinct(np.concatenate([doc, least]))
-    roots = nodes[connect(doc, least, nodes)]
+    nodes, places = ranked(np.concatenate([doc, least]))
+    own, others = np.split(places, 2)
+    roots = nodes[connect(own, others, len(nodes))]
     known = np.flatnonzero(grams)
     row = np.full(len(nodes), -1, np.int64)
-    row[np.searchsorted(nodes, doc[known])] = known
+    row[own[known]] = known
     given = (row >= 0) | (roots != nodes)
     return _edges(nodes[given], roots[given], row[given], table)
 

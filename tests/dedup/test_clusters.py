@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopdata.dedup.clusters import cluster_keys, connect, numbers, parts, star_edges
+from loopdata.dedup.clusters import cluster_keys, connect, numbers, parts, ranked, star_edges
 
 
 def u64(*values: int) -> np.ndarray:
@@ -31,9 +31,14 @@ def test_nobody_meets_in_bands_of_one() -> None:
     assert star_edges(u64(), u64())[0].tolist() == []
 
 
-def test_the_least_number_is_the_root() -> None:
-    nodes = u64(2, 3, 5, 7, 11, 13)
-    assert connect(u64(13, 5, 11), u64(5, 3, 7), nodes).tolist() == [0, 1, 1, 3, 3, 1]
+def test_the_least_node_is_the_root() -> None:
+    assert connect(np.array([5, 2, 4]), np.array([2, 1, 3]), 6).tolist() == [0, 1, 1, 3, 3, 1]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), max_size=20))
+def test_values_are_ranked_as_numpy_does(values: list[int]) -> None:
+    nodes, places = np.unique(u64(*values), return_inverse=True)
+    assert [found.tolist() for found in ranked(u64(*values))] == [nodes.tolist(), places.tolist()]
 
 
 @settings(max_examples=100, deadline=None)
@@ -41,16 +46,16 @@ def test_the_least_number_is_the_root() -> None:
 def test_components_are_those_of_scipy(edges: list[tuple[int, int]]) -> None:
     sparse = pytest.importorskip("scipy.sparse")
     left, right = np.array(edges, np.int64).reshape(-1, 2).T
-    roots = connect(left.astype(np.uint64), right.astype(np.uint64), np.arange(41, dtype=np.uint64))
+    roots = connect(left, right, 41)
     graph = sparse.coo_matrix((np.ones(len(left)), (left, right)), shape=(41, 41))
     _, labels = sparse.csgraph.connected_components(graph, directed=False)
     assert [int(np.flatnonzero(labels == label)[0]) for label in labels] == roots.tolist()
 
 
 def test_a_long_chain_is_one_component() -> None:
-    nodes = np.arange(300_000, dtype=np.uint64)
+    nodes = np.arange(300_000)
     for left, right in ((nodes[1:], nodes[:-1]), (nodes[:0:-1], nodes[-2::-1])):
-        assert not connect(left, right, nodes).any()
+        assert not connect(left, right, len(nodes)).any()
 
 
 def test_clusters_beyond_the_limit_are_cut_in_the_order_of_their_nodes() -> None:

@@ -31,9 +31,9 @@ def connected(edges: Edges, partitions: int) -> list[tuple[int, ...]]:
 
 
 def expected(edges: Edges) -> list[tuple[int, ...]]:
-    nodes = np.array(sorted({node for edge in edges for node in edge}), np.uint64)
     left, right = (np.array(side, np.uint64) for side in (zip(*edges, strict=True) if edges else ([], [])))
-    roots = nodes[connect(left, right, nodes)]
+    nodes, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+    roots = nodes[connect(places[: len(left)], places[len(left) :], len(nodes))]
     return [(int(n), int(r), 10 * int(n) + 1, int(n)) for n, r in zip(nodes, roots, strict=True)]
 
 
