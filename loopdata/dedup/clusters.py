@@ -55,9 +55,12 @@ def ranked(values: Hashes) -> tuple[Hashes, Ints]:
     order = np.argsort(values)
     found = values[order]
     first = np.append(True, found[1:] != found[:-1])[: len(found)]
-    places = np.empty(len(values), np.int64)
-    places[order] = np.cumsum(first) - 1
-    return found[first], places
+    found = found[first]
+    ranks = np.cumsum(first)
+    ranks -= 1
+    places = np.empty_like(ranks)
+    places[order] = ranks
+    return found, places
 
 
 def connect(left: Ints, right: Ints, size: int) -> Ints:
