@@ -79,14 +79,7 @@ def run(
 
     Example: loopdata run configs/quickstart.yaml --sample 10% --set train=null
     """
-    from pipelines.run import Choice, run_file
-    from pipelines.summary import print_summary
-
-    summary = run_file(_read(config, sets, sample), Choice(runner.value, address, workers), Console(stderr=True))
-    if as_json:
-        _print_json(summary)
-    else:
-        print_summary(summary, Console())
+    _run_and_sum_up(_read(config, sets, sample), runner, address, workers, as_json)
 
 
 @app.command(short_help="Say what a run would do. Runs nothing.")
@@ -305,17 +298,11 @@ def dedup(
     Example: loopdata dedup data.jsonl --out data-once --text text --threshold 0.8
     """
     from pipelines.by_itself import dedup_file, words_of_the_command
-    from pipelines.run import Choice, run_file
-    from pipelines.summary import print_summary
 
     columns = {"text": text, "id": id_, "repo": repo, "path": path, "language": language}
     with words_of_the_command():
         file = dedup_file(data, out, kind.value, threshold, columns, tuple(sets or ()))
-        summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
-    if as_json:
-        _print_json(summary)
-    else:
-        print_summary(summary, Console())
+        _run_and_sum_up(file, runner, address, workers, as_json)
 
 
 @app.command(short_help="Make holes to fill: show those of files, or write those of a table.")
@@ -367,9 +354,7 @@ def fim(
     Example: loopdata fim loopdata/stage.py --layout codellama
     """
     from pipelines.by_itself import fim_file, fim_settings, words_of_the_command
-    from pipelines.run import Choice, run_file
     from pipelines.show_fim import draw_samples, print_samples
-    from pipelines.summary import print_summary
 
     _check_mode(context, out)
     settings = fim_settings(layout, rate, levels, related, together or repo is not None)
@@ -385,11 +370,7 @@ def fim(
     columns = {"text": text, "id": id_, "repo": repo, "path": path, "language": language}
     with words_of_the_command():
         file = fim_file(inputs[0], out, settings, columns, seed, tuple(sets or ()))
-        summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
-    if as_json:
-        _print_json(summary)
-    else:
-        print_summary(summary, Console())
+        _run_and_sum_up(file, runner, address, workers, as_json)
 
 
 def _check_mode(context: typer.Context, out: str | None) -> None:
@@ -406,6 +387,17 @@ def _read(config: str, sets: list[str] | None, sample: str | None) -> Any:
 
     extra = [f"sample={_share(sample)}"] if sample is not None else []
     return read_run_file(config, (*(sets or []), *extra))
+
+
+def _run_and_sum_up(file: Any, runner: RunnerName, address: str | None, workers: int | None, as_json: bool) -> None:
+    from pipelines.run import Choice, run_file
+    from pipelines.summary import print_summary
+
+    summary = run_file(file, Choice(runner.value, address, workers), Console(stderr=True))
+    if as_json:
+        _print_json(summary)
+    else:
+        print_summary(summary, Console())
 
 
 def _share(text: str) -> float:
