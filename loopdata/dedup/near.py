@@ -101,12 +101,12 @@ class NearDedup(Dedup):
         self.rule = Rule(self.config.threshold, self.config.permutations, chosen)
         parts = self.config.partitions
         over_rows: Any = {"over": "rows", "partitions": parts, "rows_each": ROWS_EACH}
-        both_ways: Any = over_rows | {"rows_each": ROWS_EACH // 2}  # each edge that comes in is there twice
+        over_both_ends: Any = over_rows | {"rows_each": ROWS_EACH // 2}  # each edge that comes in is there twice
         boilerplate = Round("boilerplate", HEAD_LINE, BOILERPLATE, partitions=parts)
         self.rounds = (  # type: ignore[misc]
             *(() if self.config.boilerplate is None or masked else (boilerplate,)),
             Round("bands", BAND, EDGE, partitions=parts),
-            Round("contract", KEYED_EDGE, EDGE, via=Round("spread", KEYED_EDGE, EDGE, **both_ways), **over_rows),
+            Round("contract", KEYED_EDGE, EDGE, via=Round("spread", KEYED_EDGE, EDGE, **over_both_ends), **over_rows),
             Round("clusters", KEYED_EDGE, MEMBER, **over_rows),
             Round("survivors", CANDIDATE, VERDICTS, partitions=parts),
         )
