@@ -44,12 +44,13 @@ def test_a_second_driver_is_refused_with_the_name_of_the_first_until_that_is_kil
 def test_a_lock_is_free_after_its_holder_went_on(folder: Folder) -> None:
     for _ in range(2):
         with locked(folder):
-            pass
+            assert json.loads(folder.read(NAME))["pid"] == os.getpid()
 
 
 def test_two_folders_do_not_disturb_each_other(tmp_path: Path) -> None:
-    with locked(Folder(tmp_path / "a")), locked(Folder(tmp_path / "b")):
-        pass
+    folders = [Folder(tmp_path / name) for name in "ab"]
+    with locked(folders[0]), locked(folders[1]):
+        assert [json.loads(folder.read(NAME))["pid"] for folder in folders] == [os.getpid()] * 2
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ def test_a_signal_that_is_ignored_while_a_lease_is_held_ends_no_run(monkeypatch:
         with lock.locked(Folder("memory://ignored")):
             signals = module._Signals()
             signal.raise_signal(signal.SIGINT)
+            assert not signals._seen
             signals.check()
             signals.restore()
     except KeyboardInterrupt:  # which would end pytest
