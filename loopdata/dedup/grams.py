@@ -24,7 +24,7 @@ Hashes = npt.NDArray[np.uint64]
 _FNV_PRIME = 0x100000001B3
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # of the polynomial; odd
 _MIX_1, _MIX_2, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)
-_ONE = np.uint64(1)
+_ONE, _NONE = np.uint64(1), np.uint64(0)
 
 is_word = np.array([byte >= 0x80 or byte == 0x5F or chr(byte).isalnum() for byte in range(256)])
 _FACTOR = np.where(is_word, np.uint64(_FNV_PRIME), np.uint64(0))
@@ -47,13 +47,19 @@ def gram_sets(texts: pa.Array, words: int) -> list[Hashes]:
 
 def packed_sets(texts: pa.Array, words: int, rows: Ints) -> tuple[Hashes, Ints]:
     """The distinct grams of the texts in these rows, sorted, one set behind the other; and where each begins."""
+    grams, bounds = _sorted(texts, words, rows)
+    return grams[: _once(grams, bounds)], bounds
+
+
+def _sorted(texts: pa.Array, words: int, rows: Ints) -> tuple[Hashes, Ints]:
+    """The grams of the texts in these rows, sorted text by text; and where those of each begin."""
     data, offsets = text_bytes(texts)
     room = int((np.diff(offsets)[rows] // 2 + 1).sum())  # a word and its separator take two bytes at least
     grams, bounds = np.empty(room, np.uint64), np.zeros(len(rows) + 1, np.int64)
     _hash_rows(data, offsets, rows, words, scratch_for(offsets), grams, bounds)
     for begin, end in pairwise(bounds.tolist()):
         grams[begin:end].sort()  # numpy's, by vector instructions: three times as fast as a compiled one
-    return grams[: _once(grams, bounds)], bounds
+    return grams[: bounds[-1]], bounds
 
 
 def distinct(values: Hashes) -> Hashes:
@@ -79,10 +85,12 @@ def _once(grams: Any, bounds: Any) -> Any:
     size, begin = 0, 0
     for place in range(len(bounds) - 1):
         end = bounds[place + 1]
-        for at in range(begin, end):
-            if at == begin or grams[at] != grams[at - 1]:
-                grams[size] = grams[at]
-                size += 1
+        if begin < end:
+            last = ~grams[begin]
+            for at in range(begin, end):
+                gram = grams[at]
+                size += gram != last
+                grams[size - 1] = last = gram
         begin, bounds[place + 1] = end, size
     return size
 
@@ -126,7 +134,8 @@ def hash_grams(data: Any, start: Any, stop: Any, words: Any, out: Any) -> Any:
 def _hash_words(data: Any, start: Any, stop: Any, out: Any) -> Any:
     """Write the hash of each word to `out`; return how many there are.
 
-    A multiplication takes longer than the time until the next byte is there, so two halves are hashed in turns.
+    A multiplication takes longer than the time until the next byte is there, so two halves are hashed in turns. Places
+    are unsigned, so that none is taken for one counted from the end.
     """
     middle = (start + stop) // 2
     while middle < stop and _FACTOR[data[middle]] != 0:
@@ -134,36 +143,39 @@ def _hash_words(data: Any, start: Any, stop: Any, out: Any) -> Any:
     left, right = data[start:middle], data[middle:stop]
     room = len(left) // 2 + 1
     both = min(len(left), len(right))
-    word_l, word_r, count_l, count_r = np.uint64(0), np.uint64(0), 0, room
+    word_l, word_r, count_l, count_r = _NONE, _NONE, _NONE, np.uint64(room)
+    before_l, before_r = _NONE, _NONE  # the factors of the bytes before
     for at in range(both):
         byte_l, byte_r = left[at], right[at]
         factor_l, factor_r = _FACTOR[byte_l], _FACTOR[byte_r]
         out[count_l] = word_l
         out[count_r] = word_r
-        count_l += (factor_l == 0) & (word_l != 0)
-        count_r += (factor_r == 0) & (word_r != 0)
+        count_l += before_l & ~factor_l & _ONE
+        count_r += before_r & ~factor_r & _ONE
         word_l = (word_l ^ np.uint64(byte_l)) * factor_l
         word_r = (word_r ^ np.uint64(byte_r)) * factor_r
-    count_l = _end(left, both, word_l, count_l, out)
-    count_r = _end(right, both, word_r, count_r, out)
-    for place in range(count_r - room):
-        out[count_l + place] = out[room + place]
-    return count_l + count_r - room
+        before_l, before_r = factor_l, factor_r
+    found = _end(left, both, word_l, before_l, count_l, out)
+    more = _end(right, both, word_r, before_r, count_r, out) - room
+    for place in range(more):
+        out[found + place] = out[room + place]
+    return found + more
 
 
 @compiled
-def _end(part: Any, start: Any, word: Any, count: Any, out: Any) -> Any:
+def _end(part: Any, start: Any, word: Any, before: Any, count: Any, out: Any) -> Any:
     """Hash the words from `start` on, where `word` has begun; return the count behind the last one.
 
-    Without a branch a byte, none is foretold wrong: a separator multiplies by 0, and a hash of 0 is no word.
+    Without a branch a byte, none is foretold wrong: a separator's factor is 0, and that of a word's byte is odd.
     """
     for at in range(start, len(part)):
         factor = _FACTOR[part[at]]
         out[count] = word
-        count += (factor == 0) & (word != 0)
+        count += before & ~factor & _ONE
         word = (word ^ np.uint64(part[at])) * factor
+        before = factor
     out[count] = word
-    return count + (word != 0)
+    return np.int64(count + (before & _ONE))
 
 
 @compiled
