@@ -144,11 +144,18 @@ def source_schema(extra: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
 
 def cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Cast to exactly `schema`: its columns, order and types. A missing column becomes null."""
+    if table.schema.equals(schema, check_metadata=True):
+        return table
     columns = [
         table[field.name] if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in schema
     ]
     return pa.table(columns, names=schema.names).cast(schema)
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """The values of a column as one array. What lies in one already is not copied, as `combine_chunks` would."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def table_of(rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> pa.Table:

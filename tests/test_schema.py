@@ -48,6 +48,13 @@ def test_a_cast_orders_types_and_fills() -> None:
     assert table.to_pylist() == [{"a": 1, "b": None, "c": "x"}]
 
 
+def test_a_column_becomes_one_array_and_is_copied_only_where_it_must() -> None:
+    one = pa.chunked_array([["a", "bc"]], pa.large_string())
+    assert schema.one_array(one).buffers()[2].address == one.chunk(0).buffers()[2].address
+    assert schema.one_array(pa.chunked_array([["a"], ["bc"]], pa.large_string())).to_pylist() == ["a", "bc"]
+    assert schema.one_array(pa.chunked_array([], pa.large_string())).to_pylist() == []
+
+
 def test_rows_become_a_table_with_nulls_for_what_is_absent() -> None:
     table = schema.table_of([{"subject": "d", "value": 1.5}], schema.FATE)
     assert table.schema == schema.FATE

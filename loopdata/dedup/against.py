@@ -103,7 +103,7 @@ class AgainstIndex(CorpusStage):
     def map(self, step: Round, table: pa.Table, given: Mapping[str, pa.Table]) -> pa.Table:
         """A row a band of each document that has grams."""
         table = table.filter(table[self.config.column].is_valid())
-        signatures, grams = sign(table[self.config.column].combine_chunks(), self.rule.permutations, self.config.words)
+        signatures, grams = sign(schema.one_array(table[self.config.column]), self.rule.permutations, self.config.words)
         keys = band_hashes(signatures[grams > 0], *self.index.bands)
         documents = np.repeat(numbers(table["doc_id"])[grams > 0], self.index.bands.bands)
         columns = [pa.array(keys.reshape(-1)), pa.array(documents), pa.nulls(keys.size, pa.uint64())]

@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from loopdata.compiled import compiled
 from loopdata.dedup.grams import Hashes, Ints, mix, text_bytes
+from loopdata.schema import one_array
 
 
 def numbers(doc_ids: pa.ChunkedArray) -> Hashes:
     """A 64-bit number a document. Where two meet by chance, they come into one cluster, and are compared there."""
-    data, offsets = text_bytes(doc_ids.cast(pa.large_string()).combine_chunks())
+    data, offsets = text_bytes(one_array(doc_ids.cast(pa.large_string())))
     found = np.empty(len(doc_ids), np.uint64)
     _number(data, offsets, found)
     return found

@@ -27,6 +27,7 @@ from loopdata.dedup.grams import Hashes, Ints, gram_sets
 from loopdata.dedup.minhash import Signatures, band_hashes, sign, sign_sets
 from loopdata.dedup.survivors import LISTED
 from loopdata.errors import ConfigError, StageError
+from loopdata.schema import one_array
 from loopdata.stage import Resource
 from loopdata.storage import Folder, Range
 
@@ -138,7 +139,7 @@ def _write_bands(folder: Folder, name: str, rows: pa.Table) -> tuple[int, str]:
 
 
 def _records(table: pa.Table, kind: Grams, column: str) -> tuple[Signatures, list[bytes]]:
-    sets = gram_sets(table[column].combine_chunks().cast(pa.large_string()), kind.words)
+    sets = gram_sets(one_array(table[column]).cast(pa.large_string()), kind.words)
     some = np.flatnonzero([len(grams) for grams in sets])
     sets = [sets[place] for place in some]
     ids = table["doc_id"].take(pa.array(some)).to_pylist()

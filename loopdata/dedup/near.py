@@ -27,6 +27,7 @@ from loopdata.dedup.index import Grams
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
 from loopdata.dedup.verdicts import Dedup, DedupConfig, Partitions, Verdict
+from loopdata.schema import one_array
 from loopdata.stage import Fate, Round, Step
 
 COPY, HELD_OUT_COPY = "near_copy", "near_copy_of_held_out"
@@ -143,7 +144,7 @@ class NearDedup(Dedup):
         if table[self.text].null_count:
             table = table.filter(table[self.text].is_valid())
         if step.name == "boilerplate":
-            lines, counts = head_lines(table[self.text].combine_chunks())
+            lines, counts = head_lines(one_array(table[self.text]))
             return pa.table([lines, counts, pa.nulls(len(lines), pa.uint64())], schema=HEAD_LINE)
         boilerplate = given["boilerplate"]["line"].to_numpy() if "boilerplate" in given else np.zeros(0, np.uint64)
         if step.name == "bands":
@@ -175,7 +176,7 @@ class NearDedup(Dedup):
         return found.group_by(BOILERPLATE.names, use_threads=False).aggregate([])
 
     def _bands(self, table: pa.Table, boilerplate: Hashes) -> pa.Table:
-        texts = without(table[self.text].combine_chunks(), boilerplate)
+        texts = without(one_array(table[self.text]), boilerplate)
         signatures, grams = minhash.sign(texts, self.config.permutations, self.config.words)
         some = grams > 0
         count, rows = self.rule.bands
@@ -195,7 +196,7 @@ class NearDedup(Dedup):
     def _candidates(self, table: pa.Table, boilerplate: Hashes, given: pa.Table) -> pa.Table:
         order = pc.index_in(pa.array(clusters.numbers(table["doc_id"])), value_set=given["doc"].combine_chunks())
         rows = np.flatnonzero(order.is_valid())
-        texts = without(table[self.text].combine_chunks(), boilerplate)  # whole: those in clusters are not copied out
+        texts = without(one_array(table[self.text]), boilerplate)  # whole: those in clusters are not copied out
         table = table.select([*Dedup.needs, *(rank.columns(self.config.priority).keys() - Dedup.needs.keys())])
         table = table.take(pa.array(rows))
         return pa.table(
