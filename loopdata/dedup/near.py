@@ -10,19 +10,21 @@ Near copies of held-out documents leave the training split by a rule of their ow
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
+from xxhash import xxh3_128_digest
 
 from loopdata.config import Strict
 from loopdata.dedup import bands, clusters, minhash, rank
 from loopdata.dedup.against import AgainstConfig, AgainstIndex
 from loopdata.dedup.boilerplate import head_lines, without
 from loopdata.dedup.components import EDGE, KEYED_EDGE, both_ways, contract, keyed, spread
-from loopdata.dedup.grams import Hashes, Ints, packed_sets
+from loopdata.dedup.grams import Bytes, Hashes, Ints, narrow_sets, wide_sets
 from loopdata.dedup.index import Grams
 from loopdata.dedup.masked import MASKED, MaskIdentifiers
 from loopdata.dedup.survivors import Choice, Rule, choose_survivors
@@ -46,7 +48,7 @@ CANDIDATE = pa.schema(
         ("rank", pa.binary()),
         ("doc_id", pa.string()),
         ("repo", pa.string()),
-        ("grams", pa.large_binary()),  # the sorted set as uint64
+        ("grams", pa.large_binary()),  # its set, as `narrow_sets` gives it
         ("unit", pa.uint64()),
     ]
 )
@@ -86,7 +88,7 @@ class NearDedup(Dedup):
     """Keeps one of nearly equal texts."""
 
     name = "near_dedup"
-    version = 2
+    version = 3
     by_similarity = True
     stays = COPY
     Config = NearConfig
@@ -206,7 +208,7 @@ class NearDedup(Dedup):
                 rank.ranks(table, self.config.priority, self.label),
                 table["doc_id"],
                 table["repo"],
-                _as_column(*packed_sets(texts, self.config.words, rows)),
+                _as_column(*narrow_sets(texts, self.config.words, rows)),
                 pa.nulls(table.num_rows, pa.uint64()),
             ],
             schema=CANDIDATE,
@@ -255,14 +257,14 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     """Survivors of all rows. Of equal sets in a cluster only the first takes part; the others go its way."""
     keys = table["key"].to_numpy()
     cluster = np.cumsum(np.append(0, keys[1:] != keys[:-1]))
-    encoded = table["grams"].combine_chunks().dictionary_encode()
-    same = cluster * len(encoded.dictionary) + encoded.indices.to_numpy()
-    _, first, inverse = np.unique(same, return_index=True, return_inverse=True)
-    order = np.sort(first)
-    leader = first[inverse]  # of each row, the first row with its set
+    data, bounds = _bytes_of(one_array(table["grams"]))
+    first: dict[tuple[int, bytes], int] = {}
+    leader = np.empty(len(cluster), np.int64)  # of each row, the first row of its cluster with its set
+    for row, (number, (start, stop)) in enumerate(zip(cluster.tolist(), pairwise(bounds.tolist()), strict=True)):
+        leader[row] = first.setdefault((number, xxh3_128_digest(data.data[start:stop])), row)
+    order = np.fromiter(first.values(), np.int64, len(first))
     place = np.searchsorted(order, leader)
-    sets = table["grams"].combine_chunks()
-    grams, offsets = _sets(sets if len(order) == len(sets) else sets.take(pa.array(order)))
+    grams, offsets = wide_sets(data, bounds[order], bounds[order + 1])
     trains = table["trains"].to_numpy(zero_copy_only=False)[order]
     found = choose_survivors(grams, offsets, cluster[order], trains, rule)
     survivor = np.where(found.survivor >= 0, order[found.survivor], -1)[place]
@@ -273,15 +275,14 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     return Choice(survivor, exact, estimated)
 
 
-def _as_column(grams: Hashes, bounds: Ints) -> pa.Array:
-    """Sets that lie one behind the other as a binary column."""
-    buffers = [None, pa.py_buffer(8 * bounds), pa.py_buffer(grams)]
+def _as_column(data: Bytes, bounds: Ints) -> pa.Array:
+    """Values that lie one behind the other as a binary column."""
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.large_binary(), len(bounds) - 1, buffers)
 
 
-def _sets(column: pa.Array) -> tuple[Any, Any]:
-    """The values of a binary column as uint64, and where each set begins in them."""
+def _bytes_of(column: pa.Array) -> tuple[Bytes, Ints]:
+    """The bytes behind a binary column, and where each value begins in them."""
     _, offsets, data = column.buffers()
     bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-    values = np.frombuffer(data, np.uint64, count=int(bounds[-1]) // 8)
-    return values, bounds // 8
+    return np.frombuffer(data, np.uint8), bounds

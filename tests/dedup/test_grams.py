@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopdata.dedup.grams import gram_sets, jaccard, packed_sets
+from loopdata.dedup.grams import NARROW, _narrow, gram_sets, jaccard, narrow_sets, packed_sets, wide_sets
 
 WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
 
@@ -67,6 +67,27 @@ def test_sets_of_some_rows_are_packed_without_repeats() -> None:
     first, _, _, last = gram_sets(column, 2)
     assert bounds.tolist() == [0, 2, 2, 3]
     assert grams.tolist() == [*first.tolist(), *last.tolist()]
+
+
+def test_narrow_sets_are_the_upper_bytes_of_sets() -> None:
+    """Of any rows in any order; read back alone, or with others left out."""
+    column = pa.array(["a b a b a b", "left out", "", "c d", "e f g h"], pa.large_string()).slice(0, 5)
+    data, bounds = narrow_sets(column, 2, np.array([4, 2, 0, 3]))
+    assert np.diff(bounds).tolist() == [NARROW * count for count in (3, 0, 2, 1)]
+    assert len(data) == bounds[-1]
+    some = np.array([3, 1, 0])
+    grams, offsets = wide_sets(data, bounds[some], bounds[some + 1])
+    wanted = [found >> np.uint64(24) << np.uint64(24) for found in gram_sets(column, 2)]
+    assert [found.tolist() for found in np.split(grams, offsets[1:-1])] == [wanted[at].tolist() for at in (3, 2, 4)]
+
+
+def test_grams_that_are_alike_in_their_upper_bytes_are_one_when_narrow() -> None:
+    grams = np.array([5, 6, 1 << 24, (1 << 24) + 1, 1 << 63, ~np.uint64(0)], np.uint64)
+    bounds, data = np.array([0, 1, 6]), np.empty(30, np.uint8)
+    assert _narrow(grams, bounds, data) == bounds[-1] == 5 * NARROW
+    sets, offsets = wide_sets(data, bounds[:-1], bounds[1:])
+    assert offsets.tolist() == [0, 1, 5]
+    assert sets.tolist() == [0, 0, 1 << 24, 1 << 63, ~np.uint64(0) >> np.uint64(24) << np.uint64(24)]
 
 
 def test_jaccard_is_shared_over_all() -> None:
