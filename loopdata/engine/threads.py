@@ -14,8 +14,8 @@ PINNED = {
     "POLARS_MAX_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "ARROW_IO_THREADS": "1",
-    # Memory that pyarrow freed goes back to the system after a second, not at once: the next row group takes it again.
-    "MIMALLOC_PURGE_DELAY": "1000",
+    # Memory that pyarrow freed goes back to the system after ten seconds, not at once: the next task takes it again.
+    "MIMALLOC_PURGE_DELAY": "10000",
 }
 
 
