@@ -6,7 +6,8 @@ bands detect it; grams are of words, or of tokens with all names alike. Method: 
 priority, and every copy is verified by the exact Jaccard similarity with its survivor. Rounds: `boilerplate` finds the
 lines that do not count, `bands` who meets, `contract` and `spread` connect, `clusters` weighs, `survivors` compares.
 Near copies of held-out documents leave the training split by a rule of their own. Limit: a cluster beyond
-`max_cluster_mb` is judged in parts of that size, each with survivors of its own.
+`max_cluster_mb` is judged in parts of that size, each with survivors of its own; sets travel as `narrow_sets`, so that
+a similarity is exact to 10^-6.
 """
 
 from collections.abc import Mapping
