@@ -42,7 +42,7 @@ from loopdata.storage import Folder
 from pipelines.corpus import Listing, build_corpus
 from pipelines.run_file import resolve
 
-FILES, BATCH, ROUNDS, CALLS, JUDGED_MB = 8, 500, 2, 4, 100
+FILES, BATCH, ROUNDS, CALLS, JUDGED_MB = 8, 500, 3, 4, 100
 BANDS, ROWS, WORDS, THRESHOLD = 22, 5, 5, 0.7
 NOWHERE = {"kind": "files", "path": "."}  # a run file names a source; the listing says what is read
 
