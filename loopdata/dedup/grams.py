@@ -24,11 +24,11 @@ Hashes = npt.NDArray[np.uint64]
 _FNV_PRIME = 0x100000001B3
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # of the polynomial; odd
 _MIX_1, _MIX_2, _SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)
-_ONE, _NONE = np.uint64(1), np.uint64(0)
+_ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 NARROW = 5  # bytes of a gram where whole sets travel
 _DROPPED = np.uint64(64 - 8 * NARROW)
-_NOTHING = ~_NONE  # no narrow gram: it is wider
+_NOTHING = ~_ZERO  # no narrow gram: it is wider
 
 is_word = np.array([byte >= 0x80 or byte == 0x5F or chr(byte).isalnum() for byte in range(256)])
 _FACTOR = np.where(is_word, np.uint64(_FNV_PRIME), np.uint64(0))
@@ -45,18 +45,13 @@ def text_bytes(texts: pa.Array) -> tuple[Bytes, Ints]:
 
 def gram_sets(texts: pa.Array, words: int) -> list[Hashes]:
     """The distinct grams of each text, sorted."""
-    grams, bounds = packed_sets(texts, words, np.arange(len(texts)))
-    return np.split(grams, bounds[1:-1]) if len(texts) else []
-
-
-def packed_sets(texts: pa.Array, words: int, rows: Ints) -> tuple[Hashes, Ints]:
-    """The distinct grams of the texts in these rows, sorted, one set behind the other; and where each begins."""
-    grams, bounds = _sorted(texts, words, rows)
-    return grams[: _once(grams, bounds)], bounds
+    grams, bounds = _sorted(texts, words, np.arange(len(texts)))
+    return np.split(grams[: _once(grams, bounds)], bounds[1:-1]) if len(texts) else []
 
 
 def narrow_sets(texts: pa.Array, words: int, rows: Ints) -> tuple[Bytes, Ints]:
-    """As `packed_sets`, but the upper NARROW bytes of each gram alone, and where each set begins among the bytes.
+    """The upper NARROW bytes of the distinct grams of the texts in these rows, sorted, one set behind the other; and
+    where each set begins among the bytes.
 
     Two sets of n grams share n²/2^40 of them by chance: the similarity of two files of a million is off by 10^-6.
     """
@@ -140,7 +135,7 @@ def _widen(data: Any, starts: Any, bounds: Any, grams: Any) -> None:
     for place in range(len(starts)):
         at = np.uint64(starts[place])
         for gram in range(bounds[place], bounds[place + 1]):
-            value = _NONE
+            value = _ZERO
             for byte in range(NARROW):
                 value |= np.uint64(data[at + np.uint64(byte)]) << np.uint64(8 * byte)
             grams[gram] = value << _DROPPED
@@ -195,8 +190,8 @@ def _hash_words(data: Any, start: Any, stop: Any, out: Any) -> Any:
     left, right = data[start:middle], data[middle:stop]
     room = len(left) // 2 + 1
     both = min(len(left), len(right))
-    word_l, word_r, count_l, count_r = _NONE, _NONE, _NONE, np.uint64(room)
-    before_l, before_r = _NONE, _NONE  # the factors of the bytes before
+    word_l, word_r, count_l, count_r = _ZERO, _ZERO, _ZERO, np.uint64(room)
+    before_l, before_r = _ZERO, _ZERO  # the factors of the bytes before
     for at in range(both):
         byte_l, byte_r = left[at], right[at]
         factor_l, factor_r = _FACTOR[byte_l], _FACTOR[byte_r]

@@ -259,10 +259,11 @@ def _choose(table: pa.Table, rule: Rule) -> Choice:
     keys = table["key"].to_numpy()
     cluster = np.cumsum(np.append(0, keys[1:] != keys[:-1]))
     data, bounds = _bytes_of(one_array(table["grams"]))
+    sets = data.data
     first: dict[tuple[int, bytes], int] = {}
     leader = np.empty(len(cluster), np.int64)  # of each row, the first row of its cluster with its set
     for row, (number, (start, stop)) in enumerate(zip(cluster.tolist(), pairwise(bounds.tolist()), strict=True)):
-        leader[row] = first.setdefault((number, xxh3_128_digest(data.data[start:stop])), row)
+        leader[row] = first.setdefault((number, xxh3_128_digest(sets[start:stop])), row)
     order = np.fromiter(first.values(), np.int64, len(first))
     place = np.searchsorted(order, leader)
     grams, offsets = wide_sets(data, bounds[order], bounds[order + 1])
